@@ -1,0 +1,1 @@
+"""Encoded pictures in over HTTP, classes and calibrated confidences out. Never imports PyTorch."""

@@ -1,0 +1,140 @@
+"""Untrusted bytes of a picture in, uint8 pixels at the model's size out; training decodes with it too."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedFormat
+
+__all__ = ["ACCEPTED_FORMATS", "ImageError", "Limits", "decode"]
+
+ACCEPTED_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
+
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+# How many times the model's size a JPEG keeps when it decodes at a reduced scale: below 2 its own coarse
+# scaling, and not the resize that training saw, would decide the pixels.
+_DRAFT_GAP = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused before any pixel is decoded."""
+
+    max_pixels: int = 50_000_000
+    max_side: int = 12_000
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def decode(data: bytes, height: int, width: int, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Decode a picture, turn it upright, put it on white and squash it to the model's size.
+
+    Returns:
+        uint8 pixels, (height, width, 3), RGB.
+
+    Raises:
+        UnsupportedFormat: not a picture, or not in one of ACCEPTED_FORMATS.
+        ImageTooLarge: more pixels or a longer side than `limits`.
+        UndecodableImage: an accepted format with broken content.
+    """
+    image = _open(data)
+    with image:
+        _check_size(image, limits)
+        try:
+            return _pixels(image, height, width)
+        except ImageError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ImageTooLarge(f"the picture unpacks to too much: {error}") from error
+        # Pillow's parsers let nearly any exception through on broken files (struct.error, SyntaxError, ...).
+        except Exception as error:
+            raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(f"the picture is far over every limit: {error}") from error
+    except Exception as error:
+        if data.startswith(_SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+            raise UndecodableImage("the picture breaks off or is broken in its header") from error
+        accepted = ", ".join(ACCEPTED_FORMATS)
+        raise UnsupportedFormat(
+            f"the data is not a picture in an accepted format: send one of {accepted}"
+        ) from error
+
+
+def _check_size(image: Image.Image, limits: Limits) -> None:
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"the picture has {width} x {height} = {width * height} pixels, more than {limits.max_pixels} "
+            "(GLIMPSE_MAX_PIXELS): send a smaller one"
+        )
+    if max(width, height) > limits.max_side:
+        raise ImageTooLarge(
+            f"the picture is {width} x {height}, with a side over {limits.max_side} "
+            "(GLIMPSE_MAX_SIDE): send a smaller one"
+        )
+
+
+def _pixels(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    # A camera's 12 megapixels need not all be decoded for 32 x 32; only JPEG can, others ignore it.
+    image.draft(None, (width * _DRAFT_GAP, height * _DRAFT_GAP))
+    image.load()
+    orientation = _orientation(image)
+    size = (height, width) if orientation in _SIDEWAYS else (width, height)
+    # Turning is last because it copies: by now there is little to copy.
+    picture = _on_white(_resize(_resizable(image), size))
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[orientation])
+    return np.asarray(picture)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - broken EXIF is no reason to refuse good pixels
+        return 1
+
+
+def _resizable(image: Image.Image) -> Image.Image:
+    """Any mode to one whose samples may be averaged: L, LA, RGB, RGBA or CMYK."""
+    if image.mode.startswith("I;16"):
+        samples = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((samples + 128) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise UndecodableImage(
+            "the picture has 32-bit samples, whose range is not known: convert it to 8 or 16 bits"
+        )
+    if image.mode in ("RGBA", "LA", "L", "CMYK") and "transparency" not in image.info:
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode not in ("RGBA", "LA"):
+        return image.convert("RGB")
+    picture = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")

@@ -1,0 +1,225 @@
+"""Decoded pictures and a recipe in, a trained network out."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from train.augment import alternating_flips, augment
+from train.data import Pixels
+from train.models import build_model
+from train.preprocess import Normalize
+from train.recipes import Recipe, Stage
+
+logger = logging.getLogger(__name__)
+
+EVALUATION_BATCH = 500
+
+
+class TrainingError(Exception):
+    """Training can't go on; the message says what to try."""
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave; shares are 0..1, the loss is in nats."""
+
+    epoch: int  # from 1
+    side: int
+    loss: float
+    train_accuracy: float  # on augmented pictures, while the weights moved
+    held_out_accuracy: float  # of the averaged weights
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and in which precision to compute."""
+
+    device: torch.device
+    bfloat16: bool
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """bfloat16 for convolutions and products where the hardware has it, float32 elsewhere."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+
+def find_hardware() -> Hardware:
+    """A GPU if there is one; bfloat16 only where it is computed and not emulated."""
+    if torch.cuda.is_available():
+        return Hardware(torch.device("cuda"), torch.cuda.is_bf16_supported())
+    return Hardware(torch.device("cpu"), torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - no public name yet
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What a training step changes."""
+
+    model: nn.Module
+    average: AveragedModel  # of the model's weights; this is what is evaluated and kept
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+
+
+def fit(
+    recipe: Recipe,
+    num_classes: int,
+    train: Pixels,
+    held_out: Pixels,
+    seed: int,
+    on_epoch: Callable[[EpochResult, nn.Module], None],
+) -> None:
+    """Train from scratch; after each epoch hand its result and the averaged network to `on_epoch`.
+
+    SGD with Nesterov momentum, a rate that warms up and falls linearly to 0, and an exponential average of
+    the weights.
+
+    Raises:
+        TrainingError: the loss stopped being finite.
+    """
+    hardware = find_hardware()
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    steps_per_epoch = max(1, len(train) // recipe.batch_size)
+    learner = _new_learner(recipe, num_classes, steps_per_epoch * recipe.epochs, hardware)
+    first_flips = torch.rand(len(train), generator=generator) < 0.5
+
+    with _progress_bar(recipe, steps_per_epoch) as bar:
+        for epoch, stage in enumerate(_epochs(recipe)):
+            started = time.perf_counter()
+            flips = alternating_flips(first_flips, epoch)
+            batches = _batches(train, flips, recipe, generator)
+            loss, accuracy = train_one_epoch(learner, batches, stage.side, recipe, hardware, bar)
+            held_out_accuracy = evaluate(learner.average.module, held_out, hardware)
+            seconds = time.perf_counter() - started
+            result = EpochResult(epoch + 1, stage.side, loss, accuracy, held_out_accuracy, seconds)
+            on_epoch(result, learner.average.module)
+
+
+def train_one_epoch(
+    learner: Learner,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    side: int,
+    recipe: Recipe,
+    hardware: Hardware,
+    bar: "tqdm[NoReturn]",
+) -> tuple[float, float]:
+    """One pass over `batches` at `side` pixels; the mean loss and the accuracy, both as training saw them."""
+    learner.model.train()
+    normalize = Normalize()
+    total_loss, correct, seen = 0.0, 0, 0
+    for step, (images, cpu_labels) in enumerate(batches):
+        labels = cpu_labels.to(hardware.device)
+        inputs = _shrink(normalize(images.to(hardware.device)), side)  # (N, 3, side, side)
+        with hardware.autocast():
+            logits = learner.model(inputs)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        learner.optimizer.zero_grad()
+        loss.backward()
+        learner.optimizer.step()
+        learner.scheduler.step()
+        if step % recipe.average_every == 0:
+            learner.average.update_parameters(learner.model)
+
+        total_loss += loss.item() * len(labels)
+        correct += int((logits.argmax(1) == labels).sum())
+        seen += len(labels)
+        if not math.isfinite(total_loss):
+            rate = learner.scheduler.get_last_lr()[0]
+            raise TrainingError(
+                f"the loss became {loss.item()} at a learning rate of {rate:.3g}: "
+                "lower the recipe's learning_rate or lengthen its warmup"
+            )
+        bar.set_postfix(loss=f"{total_loss / seen:.3f}", accuracy=f"{correct / seen:.2%}", refresh=False)
+        bar.update(len(labels) * (side / recipe.input_side) ** 2)
+    return total_loss / seen, correct / seen
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: Tensor, hardware: Hardware) -> Tensor:
+    """Logits, float32 (N, classes) on the CPU, for uint8 images (N, side, side, 3)."""
+    model.eval()
+    normalize = Normalize()
+    parts = []
+    for batch in images.split(EVALUATION_BATCH):
+        with hardware.autocast():
+            parts.append(model(normalize(batch.to(hardware.device))).float().cpu())
+    return torch.cat(parts)
+
+
+def evaluate(model: nn.Module, pixels: Pixels, hardware: Hardware) -> float:
+    """The share of pictures, 0..1, whose largest logit is their label's."""
+    predicted = predict(model, pixels.images, hardware).argmax(1)
+    return float((predicted == pixels.labels).float().mean())
+
+
+def _new_learner(recipe: Recipe, num_classes: int, total_steps: int, hardware: Hardware) -> Learner:
+    model = build_model(recipe.network, num_classes, recipe.dropout)
+    model = model.to(hardware.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+    groups = _parameter_groups(model, recipe.weight_decay)
+    optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(recipe, total_steps))
+    return Learner(model, average, optimizer, scheduler)
+
+
+def _schedule(recipe: Recipe, total_steps: int) -> Callable[[int], float]:
+    warmup_steps = max(1, round(recipe.warmup * total_steps))
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        return max(0.0, (total_steps - step) / (total_steps - warmup_steps + 1))
+
+    return factor
+
+
+def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Decay filters and matrices; on norms and biases it only hurts (arXiv 1812.01187, section 3.1)."""
+    parameters = list(model.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _epochs(recipe: Recipe) -> Iterator[Stage]:
+    for stage in recipe.stages:
+        for _ in range(stage.epochs):
+            yield stage
+
+
+def _batches(
+    pixels: Pixels, flips: Tensor, recipe: Recipe, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Shuffled, augmented batches; a last one that is not full is left to the next epoch's shuffle."""
+    order = torch.randperm(len(pixels), generator=generator)
+    size = min(recipe.batch_size, len(pixels))
+    for start in range(0, len(pixels) - size + 1, size):
+        chosen = order[start : start + size]
+        yield (
+            augment(pixels.images[chosen], flips[chosen], recipe.crop_padding, generator),
+            pixels.labels[chosen],
+        )
+
+
+def _shrink(inputs: Tensor, side: int) -> Tensor:
+    if inputs.shape[-1] == side:
+        return inputs
+    return F.interpolate(inputs, (side, side), mode="bilinear", antialias=True)
+
+
+def _progress_bar(recipe: Recipe, steps_per_epoch: int) -> "tqdm[NoReturn]":
+    # Counted in pictures of full size, so that the time left is right although early epochs are cheaper.
+    full_epochs = sum(stage.epochs * (stage.side / recipe.input_side) ** 2 for stage in recipe.stages)
+    images = full_epochs * steps_per_epoch * recipe.batch_size
+    return tqdm(total=images, desc=f"train {recipe.network}", unit="img", unit_scale=True, disable=None)

@@ -21,6 +21,8 @@ from train.torchvision_compat import import_torchvision
 CIFAR10 = "cifar10"
 DOWNLOADS = Path("data")
 HELD_OUT_FRACTION = 0.1
+_PROBLEMS_SHOWN = 50
+HELD_OUT_SEED = 0  # the same pictures are held out whatever seed a run has
 
 
 class DataError(Exception):
@@ -106,10 +108,10 @@ class Pixels:
         return len(self.labels)
 
 
-def open_dataset(source: str, seed: int) -> Dataset:
+def open_dataset(source: str) -> Dataset:
     """List the pictures of `cifar10` (downloaded when missing) or of FOLDER/{train,test}/{class}/*.
 
-    A tenth of the training pictures of each class is held out, always the same ones for the same seed.
+    A tenth of the training pictures of each class is held out, always the same ones.
 
     Raises:
         DataError: the folder is missing, empty, or its splits have different classes.
@@ -118,7 +120,7 @@ def open_dataset(source: str, seed: int) -> Dataset:
         name, class_names, train, test = _read_cifar10()
     else:
         name, class_names, train, test = _read_folder(Path(source))
-    kept, held_out = _hold_out(train.labels, seed)
+    kept, held_out = _hold_out(train.labels)
     return Dataset(name, class_names, train.subset(kept), train.subset(held_out), test)
 
 
@@ -126,27 +128,46 @@ def decode_samples(samples: Samples, side: int, description: str) -> Pixels:
     """Decode and resize every sample with the service's own code, showing progress.
 
     Raises:
-        DataError: a picture can't be decoded; the message names it.
+        DataError: pictures can't be decoded; the message names them.
     """
     images = np.empty((len(samples), side, side, 3), np.uint8)
 
-    def decode_one(index: int) -> None:
+    def decode_one(index: int) -> str | None:
         picture = samples.pictures[index]
         try:
             images[index] = imaging.decode(picture.read(), side, side)
-        except imaging.ImageError as error:
-            raise DataError(f"{picture.name}: {error.message}; mend or remove it") from error
+        except (imaging.ImageError, OSError) as error:
+            return f"{picture.name}: {error}"
+        return None
 
     with ThreadPoolExecutor() as pool:
         done = pool.map(decode_one, range(len(samples)))
-        for _ in tqdm(done, f"decode {description}", len(samples), unit="img", disable=None, leave=False):
-            pass
+        progress = tqdm(done, f"decode {description}", len(samples), unit="img", disable=None, leave=False)
+        problems = [problem for problem in progress if problem is not None]
+    if problems:
+        shown = "\n  ".join(problems[:_PROBLEMS_SHOWN])
+        raise DataError(
+            f"{len(problems)} {description} pictures can't be read; mend or remove them:\n  {shown}"
+        )
     return Pixels(torch.from_numpy(images), torch.tensor(samples.labels))
+
+
+def decode_dataset(dataset: Dataset, side: int) -> tuple[Pixels, Pixels, Pixels]:
+    """The decoded train, held-out and test splits.
+
+    Raises:
+        DataError: pictures can't be decoded; the message names them.
+    """
+    return (
+        decode_samples(dataset.train, side, "training"),
+        decode_samples(dataset.held_out, side, "held-out"),
+        decode_samples(dataset.test, side, "test"),
+    )
 
 
 def fingerprint(class_names: Sequence[str], splits: Iterable[Pixels]) -> str:
     """SHA-256 of class names, labels and decoded pixels: what the network saw, however it was stored."""
-    digest = hashlib.sha256("\0".join(class_names).encode())
+    digest = hashlib.sha256("\0".join(class_names).encode(errors="surrogateescape"))
     for split in splits:
         digest.update(split.labels.numpy().tobytes())
         digest.update(split.images.numpy().data)
@@ -157,14 +178,19 @@ def _read_cifar10() -> tuple[str, tuple[str, ...], Samples, Samples]:
     import_torchvision()
     from torchvision.datasets import CIFAR10 as Source  # noqa: PLC0415, N811 - it needs the line above
 
-    def samples(train: bool) -> Samples:
-        split = "train" if train else "test"
-        source = Source(str(DOWNLOADS), train=train, download=True)
-        pictures = [ArrayPicture(f"cifar10 {split} {i}", pixels) for i, pixels in enumerate(source.data)]
-        return Samples(pictures, source.targets)
+    train, test = (Source(str(DOWNLOADS), train=is_train, download=True) for is_train in (True, False))
+    return (
+        CIFAR10,
+        tuple(train.classes),
+        _array_samples(train.data, train.targets, "train"),
+        _array_samples(test.data, test.targets, "test"),
+    )
 
-    train = samples(train=True)
-    return CIFAR10, tuple(Source(str(DOWNLOADS)).classes), train, samples(train=False)
+
+def _array_samples(images: NDArray[np.uint8], labels: list[int], split: str) -> Samples:
+    return Samples(
+        [ArrayPicture(f"{CIFAR10} {split} {i}", pixels) for i, pixels in enumerate(images)], labels
+    )
 
 
 def _read_folder(folder: Path) -> tuple[str, tuple[str, ...], Samples, Samples]:
@@ -173,13 +199,15 @@ def _read_folder(folder: Path) -> tuple[str, tuple[str, ...], Samples, Samples]:
             f"data {str(folder)!r} is no folder: name one that holds train/CLASS/* and test/CLASS/*"
         )
     class_names = _class_names(folder / "train")
-    if class_names != _class_names(folder / "test"):
+    if odd := set(class_names) ^ set(_class_names(folder / "test")):
+        names = ", ".join(map(repr, sorted(odd)))
         raise DataError(
-            f"data {str(folder)!r}: train/ and test/ hold different classes; give both the same folders"
+            f"data {str(folder)!r}: only one of train/ and test/ holds {names}; both need every class"
         )
     if len(class_names) < 2:
         raise DataError(f"data {str(folder)!r} holds one class, {class_names[0]!r}: at least 2 are needed")
-    train, test = (_read_split(folder / split, class_names) for split in ("train", "test"))
+    train = _read_split(folder / "train", class_names, fewest=2)  # one to learn from, one to hold out
+    test = _read_split(folder / "test", class_names, fewest=1)
     return folder.resolve().name, class_names, train, test
 
 
@@ -196,13 +224,15 @@ def _class_names(split: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _read_split(split: Path, class_names: Sequence[str]) -> Samples:
+def _read_split(split: Path, class_names: Sequence[str], fewest: int) -> Samples:
     pictures: list[Encoded] = []
     labels: list[int] = []
     for label, name in enumerate(class_names):
         paths = sorted(path for path in (split / name).iterdir() if _visible(path) and path.is_file())
-        if len(paths) < 2:
-            raise DataError(f"{str(split / name)!r} holds {len(paths)} pictures: at least 2 are needed")
+        if len(paths) < fewest:
+            raise DataError(
+                f"{str(split / name)!r} holds {len(paths)} of the {fewest} pictures that a class needs"
+            )
         pictures += [FilePicture(path) for path in paths]
         labels += [label] * len(paths)
     return Samples(pictures, labels)
@@ -212,9 +242,9 @@ def _visible(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-def _hold_out(labels: Sequence[int], seed: int) -> tuple[list[int], list[int]]:
+def _hold_out(labels: Sequence[int]) -> tuple[list[int], list[int]]:
     """Indices kept for training and indices held out, stratified, each in its original order."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(HELD_OUT_SEED)
     of_class: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         of_class.setdefault(label, []).append(index)

@@ -11,7 +11,7 @@ from typing import NoReturn
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from train.augment import alternating_flips, augment
@@ -83,13 +83,21 @@ def fit(
     SGD with Nesterov momentum, a rate that warms up and falls linearly to 0, and an exponential average of
     the weights.
 
+    Args:
+        recipe: fitted to the number of training pictures, so that no batch is larger than that.
+        num_classes: how many labels there are.
+        train: what the network learns from.
+        held_out: what each epoch is judged on.
+        seed: of weights, shuffling and augmentation.
+        on_epoch: called after each epoch.
+
     Raises:
         TrainingError: the loss stopped being finite.
     """
     hardware = find_hardware()
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    steps_per_epoch = max(1, len(train) // recipe.batch_size)
+    steps_per_epoch = len(train) // recipe.batch_size
     learner = _new_learner(recipe, num_classes, steps_per_epoch * recipe.epochs, hardware)
     first_flips = torch.rand(len(train), generator=generator) < 0.5
 
@@ -165,11 +173,21 @@ def evaluate(model: nn.Module, pixels: Pixels, hardware: Hardware) -> float:
 def _new_learner(recipe: Recipe, num_classes: int, total_steps: int, hardware: Hardware) -> Learner:
     model = build_model(recipe.network, num_classes, recipe.dropout)
     model = model.to(hardware.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+    average = AveragedModel(model, avg_fn=_moving_average(recipe.average_decay), use_buffers=True)
     groups = _parameter_groups(model, recipe.weight_decay)
     optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(recipe, total_steps))
     return Learner(model, average, optimizer, scheduler)
+
+
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential average that forgets the first, untrained weights quickly and settles at `decay`."""
+
+    def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        return keep * averaged + (1 - keep) * current
+
+    return average
 
 
 def _schedule(recipe: Recipe, total_steps: int) -> Callable[[int], float]:
@@ -203,7 +221,7 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Shuffled, augmented batches; a last one that is not full is left to the next epoch's shuffle."""
     order = torch.randperm(len(pixels), generator=generator)
-    size = min(recipe.batch_size, len(pixels))
+    size = recipe.batch_size
     for start in range(0, len(pixels) - size + 1, size):
         chosen = order[start : start + size]
         yield (

@@ -1,6 +1,12 @@
 """How each network is trained by default: the constants of a run, together."""
 
+import dataclasses
+import math
 from dataclasses import dataclass, field
+
+_SMALLEST_BATCH = 16  # batch norm needs some pictures to average over
+_STEPS_AN_EPOCH = 16
+_FEWEST_STEPS = 600
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,28 @@ class Recipe:
     dropout: float = 0.0
     crop_padding: int = 2
     average_every: int = 5  # steps between updates of the weight average
-    average_decay: float = 0.98  # of one such update
+    average_decay: float = 0.98  # of one such update, once the average is warm
 
     @property
     def epochs(self) -> int:
         """Over all stages."""
         return sum(stage.epochs for stage in self.stages)
+
+    def fitted_to(self, pictures: int) -> "Recipe":
+        """The same recipe for few pictures: smaller batches and more epochs, until there are enough steps.
+
+        A recipe made for 45,000 pictures would take a dozen steps on a hundred and learn nothing. The
+        learning rate follows the batch (Goyal et al., arXiv 1706.02677).
+        """
+        batch_size = min(self.batch_size, max(_SMALLEST_BATCH, pictures // _STEPS_AN_EPOCH), pictures)
+        steps = self.epochs * (pictures // batch_size)
+        repeats = max(1, math.ceil(_FEWEST_STEPS / steps))
+        return dataclasses.replace(
+            self,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate * batch_size / self.batch_size,
+            stages=tuple(Stage(repeats * stage.epochs, stage.side) for stage in self.stages),
+        )
 
 
 # A convolution's cost falls with the square of the side, so the early epochs, which only find coarse

@@ -1,0 +1,72 @@
+# Every command of the README. Environments are made on first use and again when their pins change.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+RATE ?= 50
+DURATION ?= 30
+NETWORKS ?= resnet cnn
+SERVICE := .venv/service
+DEV := .venv/dev
+PACKAGES := train export service loadtest tests
+
+# Tests and training read CIFAR-10 from this folder where it is there; training downloads it otherwise.
+ifneq ($(wildcard ../shared/cifar10/test),)
+export GLIMPSE_DATA ?= ../shared/cifar10
+endif
+
+.PHONY: help serve test train export loadtest check format lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (PORT=8000)
+	$(if $(PORT),GLIMPSE_PORT=$(PORT)) $(SERVICE)/bin/python -m service
+
+test: $(DEV)/.dev ## run every test
+	$(DEV)/bin/python -m pytest
+
+train: $(DEV)/.train ## train NETWORKS="resnet cnn" into runs/
+	set -e; for network in $(NETWORKS); do $(DEV)/bin/python -m train $$network; done
+
+export: $(DEV)/.train ## turn runs/NETWORK into the next version under artifacts/
+	set -e; for network in $(NETWORKS); do $(DEV)/bin/python -m export runs/$$network; done
+
+loadtest: $(SERVICE)/.installed $(DEV)/.dev ## drive the service at RATE=50 for DURATION=30 s; fail at p95 >= 50 ms
+	$(DEV)/bin/python -m loadtest --server-python $(SERVICE)/bin/python --rate $(RATE) --duration $(DURATION)
+
+check: $(DEV)/.dev ## format, lint, types
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/mypy
+
+format: $(DEV)/.dev ## format the code
+	$(DEV)/bin/ruff format .
+	$(DEV)/bin/ruff check --fix .
+
+# Each layer holds the one below at the same versions. A local build's suffix (2.13.0+cpu) is dropped.
+PIP_COMPILE := $(DEV)/bin/pip-compile --quiet --strip-extras --no-emit-options
+lock: ## regenerate requirements*.txt from pyproject.toml
+	test -x $(DEV)/bin/pip-compile || { $(PYTHON) -m venv $(DEV) && $(DEV)/bin/pip install --quiet pip-tools; }
+	export CUSTOM_COMPILE_COMMAND="make lock"; \
+	$(PIP_COMPILE) --generate-hashes --output-file=requirements.txt pyproject.toml && \
+	$(PIP_COMPILE) --extra=train --output-file=requirements-train.txt pyproject.toml && \
+	$(PIP_COMPILE) --extra=train --extra=dev --output-file=requirements-dev.txt pyproject.toml && \
+	sed -i 's/^\([a-z0-9-]*==[0-9.]*\)+cpu/\1/' requirements-train.txt requirements-dev.txt
+
+clean: ## remove environments and caches; keeps data, runs and artifacts
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+
+$(SERVICE)/.installed: requirements.txt
+	$(PYTHON) -m venv $(SERVICE)
+	$(SERVICE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	touch $@
+
+$(DEV)/.train: requirements-train.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check -r requirements-train.txt
+	touch $@
+
+$(DEV)/.dev: requirements-dev.txt $(DEV)/.train
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,191 @@
+"""A folder on disk in, a verified manifest and paths out: the contract between export and service."""
+
+import hashlib
+import io
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import BundleError
+
+MANIFEST = "manifest.json"
+GOLDEN = "golden.npz"
+VariantName = Literal["fp32"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(_Frozen):
+    """What the graph takes: uint8 (N, height, width, 3)."""
+
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    colour: Literal["RGB"] = "RGB"
+    resize: Literal["bilinear"] = "bilinear"
+
+
+class Variant(_Frozen):
+    """One graph of the network, and what was measured with it."""
+
+    file: str
+    size_bytes: int
+    accuracy: float = Field(ge=0, le=1, description="on the test pictures")
+    test_count: int = Field(ge=1)
+    held_out_count: int = Field(ge=1, description="pictures that the calibration below rests on")
+    ece: float = Field(ge=0, le=1, description="expected calibration error on test, 15 bins")
+    temperature: float = Field(gt=0, description="the logits were divided by it before softmax")
+    prediction_set_alpha: float = Field(gt=0, lt=1, description="share of true classes a set may miss")
+    prediction_set_quantile: float = Field(
+        ge=0, le=1, description="a set holds each class with p >= 1 - this"
+    )
+    low_confidence_threshold: float = Field(ge=0, le=1, description="a largest p below it is low confidence")
+
+
+class Provenance(_Frozen):
+    """Where the weights came from."""
+
+    dataset: str
+    dataset_sha256: str
+    recipe: dict[str, object]
+    seed: int
+    git_commit: str
+    versions: dict[str, str]
+
+
+def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a class is named twice")
+    return names
+
+
+class Manifest(_Frozen):
+    """Everything about a bundle that is not in the graph's arithmetic."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    version: str
+    architecture: str
+    parameters: int
+    class_names: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_all_different)]
+    input: InputSpec
+    files: dict[str, str] = Field(description="file name to SHA-256")
+    variants: dict[VariantName, Variant] = Field(min_length=1)
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Encoded pictures and the probabilities, float32 (N, classes), that PyTorch gave for them."""
+
+    pictures: tuple[bytes, ...]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are the ones its manifest names."""
+
+    folder: Path
+    manifest: Manifest
+    golden: Golden
+
+    def graph(self, variant: VariantName) -> Path:
+        """The ONNX file of a variant."""
+        return self.folder / self.manifest.variants[variant].file
+
+
+def refuse_existing(folder: Path) -> None:
+    """A bundle never changes once it is there.
+
+    Raises:
+        BundleError: `folder` exists.
+    """
+    if folder.exists():
+        raise BundleError(f"{str(folder)!r} exists: bundles are never overwritten; choose another version")
+
+
+def write_bundle(manifest: Manifest, files: dict[str, bytes], folder: Path) -> None:
+    """Write beside the target and rename: the bundle is there whole, or not at all.
+
+    Raises:
+        BundleError: `folder` exists.
+    """
+    refuse_existing(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+        (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        partial.chmod(0o755)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read the manifest and the golden pictures, and check every file against its SHA-256.
+
+    Raises:
+        BundleError: something is missing, changed, or of another schema.
+    """
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        if missing := {GOLDEN, *(one.file for one in manifest.variants.values())} - manifest.files.keys():
+            raise BundleError(
+                f"bundle {str(folder)!r}: {MANIFEST}: files has no SHA-256 of {', '.join(missing)}"
+            )
+        for name, expected in manifest.files.items():
+            if sha256((folder / name).read_bytes()) != expected:
+                raise BundleError(
+                    f"bundle {str(folder)!r}: {name} is not the file its manifest names; export again"
+                )
+        golden = decode_golden(folder / GOLDEN)
+    except OSError as error:
+        raise BundleError(f"bundle {str(folder)!r}: {error.strerror}: {error.filename}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "the file"
+        raise BundleError(f"bundle {str(folder)!r}: {MANIFEST}: {where}: {problem['msg']}") from error
+    if (manifest.name, manifest.version) != (folder.parent.name, folder.name):
+        raise BundleError(
+            f"bundle {str(folder)!r} says that it is {manifest.name}/{manifest.version}: move it there"
+        )
+    return Bundle(folder, manifest, golden)
+
+
+def sha256(content: bytes) -> str:
+    """The hexadecimal digest that manifests hold."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def encode_golden(golden: Golden) -> bytes:
+    """The content of golden.npz: plain arrays, no pickle; the same pictures give the same bytes."""
+    pictures = {f"picture_{i:03}": np.frombuffer(data, np.uint8) for i, data in enumerate(golden.pictures)}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, probabilities=golden.probabilities, **pictures)
+    return buffer.getvalue()
+
+
+def decode_golden(path: Path) -> Golden:
+    """Read what encode_golden wrote.
+
+    Raises:
+        BundleError: the file is not of that form.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            names = sorted(name for name in arrays.files if name.startswith("picture_"))
+            return Golden(tuple(arrays[name].tobytes() for name in names), arrays["probabilities"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{str(path)!r} holds no golden pictures: {error}; export again") from error

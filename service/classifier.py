@@ -1,0 +1,92 @@
+"""uint8 pixels in, calibrated probabilities out: one bundle's graph in ONNX Runtime."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from service import imaging
+from service.bundle import Bundle, Manifest, Variant, VariantName
+from service.errors import BundleError
+
+# ONNX Runtime, PyTorch and different CPUs add float32 in different orders.
+# Wrong pixels or weights make differences far larger.
+GOLDEN_TOLERANCE = 2e-3
+
+
+class Classifier:
+    """A warm session. `predict` may be called from several threads at once."""
+
+    def __init__(self, bundle: Bundle, variant: VariantName = "fp32") -> None:
+        self.manifest: Manifest = bundle.manifest
+        self.variant: Variant = bundle.manifest.variants[variant]
+        self._session = open_session(bundle.graph(variant))
+        self._check_golden(bundle)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the probabilities."""
+        return self.manifest.class_names
+
+    def decode(self, data: bytes, limits: imaging.Limits) -> NDArray[np.uint8]:
+        """A picture's bytes to pixels of this network's size, uint8 (height, width, 3)."""
+        return imaging.decode(data, self.manifest.input.height, self.manifest.input.width, limits)
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, height, width, 3) to probabilities (N, classes)."""
+        probabilities: NDArray[np.float32] = self._session.run(["probabilities"], {"images": images})[0]
+        return probabilities
+
+    def _check_golden(self, bundle: Bundle) -> None:
+        """Warm up on the golden pictures, and compare with what PyTorch said of them."""
+        expected = bundle.golden.probabilities
+        where = f"bundle {str(bundle.folder)!r}"
+        if expected.shape != (len(bundle.golden.pictures), len(self.class_names)):
+            raise BundleError(f"{where}: its golden pictures and its class names do not belong together")
+        try:
+            pixels = [self.decode(data, imaging.DEFAULT_LIMITS) for data in bundle.golden.pictures]
+            difference = float(np.abs(self.predict(np.stack(pixels)) - expected).max())
+        except (
+            Exception
+        ) as error:  # a graph with other inputs or sizes: ONNX Runtime, NumPy, all fail differently
+            raise BundleError(f"{where}: its golden pictures can't be classified: {error}") from error
+        if not difference <= GOLDEN_TOLERANCE:  # also true of NaN
+            raise BundleError(
+                f"{where}: its golden pictures come out {difference:.4f} away from PyTorch's answers, "
+                f"more than {GOLDEN_TOLERANCE}: install the pinned requirements, or export again"
+            )
+
+
+def open_session(graph: Path) -> onnxruntime.InferenceSession:
+    """A session that computes in the calling thread; several threads may call it at once.
+
+    Raises:
+        BundleError: ONNX Runtime can't load the file.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Memory patterns are kept for each batch size seen, and batches come in all sizes.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        raise BundleError(f"{str(graph)!r} is no graph that ONNX Runtime can load: {error}") from error
+
+
+def top_k(probabilities: NDArray[np.float32], k: int) -> Sequence[int]:
+    """Indices of the k largest, largest first."""
+    indices: list[int] = np.argsort(-probabilities, kind="stable")[:k].tolist()
+    return indices
+
+
+def prediction_set(probabilities: NDArray[np.float32], variant: Variant) -> Sequence[int]:
+    """The classes, likeliest first, among which the true one is with probability 1 - alpha.
+
+    Split conformal prediction, least ambiguous sets (Sadinle et al., arXiv 1609.00451); empty means abstain.
+    """
+    threshold = 1 - variant.prediction_set_quantile
+    return [index for index in top_k(probabilities, len(probabilities)) if probabilities[index] >= threshold]

@@ -1,0 +1,1 @@
+"""One router a file; each translates between HTTP and the modules beside."""

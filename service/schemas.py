@@ -1,0 +1,183 @@
+"""What goes out as JSON, and how an answer is made from probabilities."""
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.bundle import Manifest
+from service.classifier import Classifier, prediction_set, top_k
+from service.errors import ServiceError
+
+_DECIMALS = 6  # float32 holds about 7; more would be noise
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+
+class Prediction(_Answer):
+    """A class and how sure the model is."""
+
+    class_name: str = Field(alias="class", examples=["airplane"])
+    class_index: int = Field(examples=[0])
+    confidence: float = Field(ge=0, le=1, examples=[0.892], description="calibrated probability")
+
+
+class ModelName(_Answer):
+    """Which model answered."""
+
+    name: str = Field(examples=["resnet"])
+    version: str = Field(examples=["1"])
+
+
+class Classification(_Answer):
+    """The answer for one picture."""
+
+    filename: str | None = Field(examples=["image.jpg"], description="as sent; null for a bare body")
+    prediction: Prediction
+    top_3_predictions: list[Prediction]
+    prediction_set: list[str] = Field(
+        examples=[["airplane", "bird"]], description="holds the true class with the model's stated coverage"
+    )
+    low_confidence: bool = Field(description="the picture may show none of the classes")
+    model: ModelName
+
+    @classmethod
+    def of(cls, filename: str | None, probabilities: NDArray[np.float32], classifier: Classifier) -> Self:
+        """Describe one picture's probabilities, (classes,)."""
+        names = classifier.class_names
+        ranked = [
+            Prediction(class_name=names[index], class_index=index, confidence=_rounded(probabilities[index]))
+            for index in top_k(probabilities, 3)
+        ]
+        return cls(
+            filename=filename,
+            prediction=ranked[0],
+            top_3_predictions=ranked,
+            prediction_set=[names[index] for index in prediction_set(probabilities, classifier.variant)],
+            low_confidence=bool(probabilities.max() < classifier.variant.low_confidence_threshold),
+            model=ModelName(name=classifier.manifest.name, version=classifier.manifest.version),
+        )
+
+
+class ShortClassification(_Answer):
+    """The short answer, with every class."""
+
+    class_name: str = Field(alias="class", examples=["airplane"])
+    confidence: float = Field(ge=0, le=1, examples=[0.892])
+    all_probabilities: dict[str, float] = Field(examples=[{"airplane": 0.892, "bird": 0.108}])
+
+    @classmethod
+    def of(cls, probabilities: NDArray[np.float32], classifier: Classifier) -> Self:
+        """Describe one picture's probabilities, (classes,)."""
+        best = int(probabilities.argmax())
+        every = {
+            name: _rounded(value) for name, value in zip(classifier.class_names, probabilities, strict=True)
+        }
+        return cls(
+            class_name=classifier.class_names[best],
+            confidence=_rounded(probabilities[best]),
+            all_probabilities=every,
+        )
+
+
+class ErrorDetail(_Answer):
+    """What went wrong with one picture of a batch."""
+
+    code: str = Field(examples=["undecodable_image"])
+    message: str
+
+
+class RequestErrorDetail(ErrorDetail):
+    """What went wrong with a request."""
+
+    request_id: str
+
+
+class ErrorAnswer(_Answer):
+    """Every answer that is not a success."""
+
+    error: RequestErrorDetail
+
+    @classmethod
+    def of(cls, error: ServiceError, request_id: str) -> Self:
+        """Describe `error`."""
+        return cls(error=RequestErrorDetail(code=error.code, message=error.message, request_id=request_id))
+
+
+class FailedPicture(_Answer):
+    """A picture of a batch that could not be classified."""
+
+    filename: str | None
+    error: ErrorDetail
+
+
+class BatchClassification(_Answer):
+    """One result a picture, in the order sent."""
+
+    results: list[Classification | FailedPicture]
+    count: int = Field(description="pictures sent")
+    failed: int
+
+
+class ClassList(_Answer):
+    """A model's classes in the order of their indices."""
+
+    model: ModelName
+    classes: list[str]
+    count: int
+
+
+class ModelSummary(_Answer):
+    """A loaded model in a line."""
+
+    name: str
+    version: str
+    architecture: str
+    classes: int
+    accuracy: float = Field(description="share, on the data set's test pictures")
+    default: bool
+
+
+class ModelList(_Answer):
+    """All loaded models."""
+
+    models: list[ModelSummary]
+
+
+class ModelInfo(_Answer):
+    """A model's manifest."""
+
+    model: ModelName
+    manifest: Manifest
+
+
+class Health(_Answer):
+    """The state of the service."""
+
+    status: str = Field(examples=["ok"])
+    ready: bool
+    models: list[ModelName]
+    uptime_seconds: float
+
+
+class Status(_Answer):
+    """A probe's answer."""
+
+    status: str = Field(examples=["ok"])
+
+
+class ServiceInfo(_Answer):
+    """What the service is and where to go from here."""
+
+    name: str
+    version: str
+    endpoints: Mapping[str, str]
+    docs: str
+
+
+def _rounded(probability: np.float32) -> float:
+    return round(float(probability), _DECIMALS)

@@ -1,0 +1,1 @@
+"""A checkpoint in, a bundle that the service can trust out."""

@@ -1,0 +1,52 @@
+"""How the service starts and stops: real processes."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from loadtest.server import running_service
+from tests.support import ROOT, service_command
+
+
+def start(**settings: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, **settings}
+    return subprocess.run(
+        service_command(), cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_wrong_setting_stops_the_start_naming_it() -> None:
+    done = start(GLIMPSE_THREADS="0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("GLIMPSE_THREADS=0: ")
+
+
+def test_no_bundle_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    done = start(GLIMPSE_ARTIFACTS=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("service: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_changed_graph_stops_the_start(artifacts: Path, tmp_path: Path) -> None:
+    shutil.copytree(artifacts / "cnn" / "1", tmp_path / "cnn" / "1")
+    with (tmp_path / "cnn" / "1" / "model.onnx").open("ab") as graph:
+        graph.write(b"\0")
+    done = start(GLIMPSE_ARTIFACTS=str(tmp_path))
+    assert done.returncode == 1
+    assert "model.onnx is not the file its manifest names" in done.stderr
+
+
+def test_port_in_use_stops_the_start_with_one_sentence(server: str) -> None:
+    port = server.rpartition(":")[2]
+    done = start(GLIMPSE_PORT=port)
+    assert done.returncode == 1
+    assert f"GLIMPSE_PORT={port}: Address already in use; choose another" in done.stderr
+
+
+def test_sigterm_ends_it_with_status_0() -> None:
+    with running_service(service_command()) as service:
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=10) == 0

@@ -1,0 +1,65 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.bundle import Bundle, read_bundle
+from service.classifier import Classifier, prediction_set, top_k
+from service.errors import BundleError
+from service.imaging import DEFAULT_LIMITS
+from tests.service.test_bundle import make_manifest
+
+
+@pytest.fixture(params=["resnet", "cnn"])
+def bundle(request: pytest.FixtureRequest, artifacts: Path) -> Bundle:
+    newest = max((artifacts / request.param).iterdir(), key=lambda folder: int(folder.name))
+    return read_bundle(newest)
+
+
+def test_probabilities_sum_to_one(bundle: Bundle) -> None:
+    classifier = Classifier(bundle)
+    pictures = [classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures]
+    assert classifier.predict(np.stack(pictures)).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_answer_does_not_depend_on_the_batch(bundle: Bundle) -> None:
+    classifier = Classifier(bundle)
+    pictures = np.stack([classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures])
+    alone = np.concatenate([classifier.predict(picture[None]) for picture in pictures])
+    np.testing.assert_allclose(classifier.predict(pictures), alone, atol=1e-5)
+
+
+def test_disagreeing_golden_pictures_are_refused(bundle: Bundle) -> None:
+    golden = dataclasses.replace(bundle.golden, probabilities=np.roll(bundle.golden.probabilities, 1, axis=0))
+    with pytest.raises(BundleError, match="golden pictures come out"):
+        Classifier(dataclasses.replace(bundle, golden=golden))
+
+
+def test_graph_of_another_size_is_refused(bundle: Bundle) -> None:
+    spec = bundle.manifest.input.model_copy(update={"height": 48, "width": 48})
+    other = bundle.manifest.model_copy(update={"input": spec})
+    with pytest.raises(BundleError, match="golden pictures can't be classified"):
+        Classifier(dataclasses.replace(bundle, manifest=other))
+
+
+def test_class_names_that_are_too_few_are_refused(bundle: Bundle) -> None:
+    other = bundle.manifest.model_copy(update={"class_names": bundle.manifest.class_names[:3]})
+    with pytest.raises(BundleError, match="do not belong together"):
+        Classifier(dataclasses.replace(bundle, manifest=other))
+
+
+def test_file_that_is_no_graph_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(BundleError, match="no graph that ONNX Runtime can load"):
+        Classifier(dataclasses.replace(bundle, folder=tmp_path))
+
+
+def test_top_k_is_ordered_and_bounded_by_the_classes() -> None:
+    assert top_k(np.array([0.2, 0.5, 0.3], np.float32), 2) == [1, 2]
+    assert top_k(np.array([0.6, 0.4], np.float32), 3) == [0, 1]
+
+
+def test_prediction_set_holds_each_class_at_or_over_the_threshold() -> None:
+    variant = make_manifest().variants["fp32"].model_copy(update={"prediction_set_quantile": 0.75})
+    assert prediction_set(np.array([0.15, 0.6, 0.25], np.float32), variant) == [1, 2]

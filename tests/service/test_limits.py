@@ -1,0 +1,125 @@
+"""Bodies of every kind, against the real service."""
+
+import http.client
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.support import PICTURES
+
+CAT = (PICTURES / "cat.png").read_bytes()
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=edge"}
+
+
+def refusal(response: httpx.Response) -> tuple[int, str]:
+    error = response.json()["error"]
+    assert error["request_id"] == response.headers["x-request-id"]
+    return response.status_code, error["code"]
+
+
+def test_form_and_bare_body_get_the_same_answer(client: httpx.Client) -> None:
+    form = client.post("/classify", files={"file": ("cat.png", CAT)}).json()
+    bare = client.post("/classify", content=CAT, headers={"Content-Type": "image/png"}).json()
+    assert (form.pop("filename"), bare.pop("filename")) == ("cat.png", None)
+    assert form == bare
+
+
+def test_wrong_content_type_of_a_right_picture_is_accepted(client: httpx.Client) -> None:
+    assert client.post("/classify", content=CAT, headers={"Content-Type": "text/plain"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "кот.png", "a" * 1000, 'quo"te.png'])
+def test_file_name_is_echoed_as_sent(name: str, client: httpx.Client) -> None:
+    answer = client.post("/classify", files={"file": (name, CAT)})
+    assert answer.json()["filename"] == name.replace('"', "%22")  # as httpx escapes it in a form
+
+
+def test_empty_body_is_refused(client: httpx.Client) -> None:
+    assert refusal(client.post("/classify")) == (400, "empty_body")
+
+
+def test_form_without_boundary_is_refused(client: httpx.Client) -> None:
+    response = client.post("/classify", content=b"x", headers={"Content-Type": "multipart/form-data"})
+    assert refusal(response) == (400, "malformed_multipart")
+
+
+@pytest.mark.parametrize(
+    "body", [b"no boundary here", b"--edge\r\nContent-Disposition: form-data\r\n\r\n\r\n--edge--\r\n"]
+)
+def test_malformed_form_is_refused(body: bytes, client: httpx.Client) -> None:
+    assert refusal(client.post("/classify", content=body, headers=MULTIPART)) == (400, "malformed_multipart")
+
+
+def test_form_that_breaks_off_is_refused(client: httpx.Client) -> None:
+    body = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + CAT[:1000]
+    assert refusal(client.post("/classify", content=body, headers=MULTIPART)) == (400, "malformed_multipart")
+
+
+def test_empty_file_in_a_form_is_refused(client: httpx.Client) -> None:
+    assert refusal(client.post("/classify", files={"file": ("a.png", b"")})) == (400, "empty_body")
+
+
+def test_two_files_for_one_picture_are_refused(client: httpx.Client) -> None:
+    response = client.post("/classify", files=[("file", CAT), ("file", CAT)])
+    assert refusal(response) == (422, "too_many_images")
+
+
+def test_text_beside_the_file_does_not_hide_it(client: httpx.Client) -> None:
+    answer = client.post("/classify", files={"file": ("cat.png", CAT)}, data={"file": "note"})
+    assert answer.status_code == 200
+
+
+def test_caller_that_hangs_up_is_no_failure_of_the_service(server: str, client: httpx.Client) -> None:
+    for _ in range(3):
+        connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=5)
+        connection.putrequest("POST", "/classify")
+        connection.putheader("Content-Length", "5000")
+        connection.endheaders(b"abc")
+        connection.close()
+    counted = 'glimpse_requests_total{route="/classify",status="499"} 3.0'
+    deadline = time.monotonic() + 5
+    while counted not in client.get("/metrics").text:
+        assert time.monotonic() < deadline, client.get("/metrics").text
+        time.sleep(0.05)
+    assert 'status="500"' not in client.get("/metrics").text
+
+
+def test_form_without_the_file_field_is_refused(client: httpx.Client) -> None:
+    assert refusal(client.post("/classify", files={"picture": CAT})) == (422, "missing_file")
+
+
+def test_text_in_the_file_field_is_refused(client: httpx.Client) -> None:
+    body = b'--edge\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n--edge--\r\n'
+    assert refusal(client.post("/classify", content=body, headers=MULTIPART)) == (422, "missing_file")
+
+
+def test_batch_without_a_form_is_refused(client: httpx.Client) -> None:
+    assert refusal(client.post("/classify/batch", content=CAT)) == (422, "missing_file")
+
+
+def test_batch_over_the_limit_names_its_setting(client: httpx.Client) -> None:
+    response = client.post("/classify/batch", files=[("files", CAT)] * 65)
+    assert refusal(response) == (422, "too_many_images")
+    assert "more than 64 files (GLIMPSE_MAX_BATCH)" in response.json()["error"]["message"]
+
+
+def test_too_large_body_names_its_setting(client: httpx.Client) -> None:
+    response = client.post("/classify", content=bytes(10_000_001))
+    assert refusal(response) == (413, "body_too_large")
+    assert "10000000 bytes (GLIMPSE_MAX_BODY_BYTES)" in response.json()["error"]["message"]
+
+
+def test_stream_without_a_length_is_refused_once_it_passes_the_limit(client: httpx.Client) -> None:
+    response = client.post("/classify", content=iter([bytes(1_000_000)] * 11))
+    assert refusal(response) == (413, "body_too_large")
+
+
+def test_declared_length_over_the_limit_is_refused_before_the_body_comes(server: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=5)
+    connection.putrequest("POST", "/classify")
+    connection.putheader("Content-Length", "99999999999")
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()

@@ -1,0 +1,73 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from service.errors import BundleError, UnknownModel
+from service.registry import load_registry
+
+
+@pytest.fixture
+def versions(artifacts: Path, tmp_path: Path) -> Path:
+    """One model in versions 2 and 10."""
+    for version in ("2", "10"):
+        target = tmp_path / "cnn" / version
+        shutil.copytree(artifacts / "cnn" / "1", target)
+        manifest = json.loads((target / "manifest.json").read_text())
+        (target / "manifest.json").write_text(json.dumps({**manifest, "version": version}))
+    return tmp_path
+
+
+def test_highest_version_is_a_number_not_a_text(versions: Path) -> None:
+    assert load_registry(versions, None).get("cnn").manifest.version == "10"
+
+
+def test_version_can_be_asked_for(versions: Path) -> None:
+    assert load_registry(versions, None).get("cnn", "2").manifest.version == "2"
+
+
+def test_most_accurate_model_is_the_default(artifacts: Path) -> None:
+    registry = load_registry(artifacts, None)
+    best = max(classifier.variant.accuracy for classifier in registry)
+    assert registry.get().variant.accuracy == best
+
+
+def test_default_can_be_set(artifacts: Path) -> None:
+    assert load_registry(artifacts, "cnn").get().manifest.name == "cnn"
+
+
+def test_models_of_different_classes_need_a_default(artifacts: Path, tmp_path: Path) -> None:
+    for model in ("cnn", "resnet"):
+        shutil.copytree(artifacts / model / "1", tmp_path / model / "1")
+    path = tmp_path / "cnn" / "1" / "manifest.json"
+    path.write_text(path.read_text().replace("airplane", "plane"))
+    with pytest.raises(BundleError, match="cnn, resnet have different classes: name one in GLIMPSE_DEFAULT"):
+        load_registry(tmp_path, None)
+    assert load_registry(tmp_path, "cnn").default_model == "cnn"
+
+
+def test_folder_without_a_manifest_is_refused(versions: Path) -> None:
+    (versions / "cnn" / "2" / "manifest.json").unlink()
+    with pytest.raises(BundleError, match=r"No such file.*manifest\.json"):
+        load_registry(versions, None)
+
+
+def test_unknown_default_names_those_loaded(artifacts: Path) -> None:
+    with pytest.raises(BundleError, match=r"GLIMPSE_DEFAULT_MODEL=vit: .*cnn, resnet"):
+        load_registry(artifacts, "vit")
+
+
+def test_unknown_model_names_those_loaded(versions: Path) -> None:
+    with pytest.raises(UnknownModel, match="'vit' is not loaded: choose one of cnn"):
+        load_registry(versions, None).get("vit")
+
+
+def test_unknown_version_names_those_loaded(versions: Path) -> None:
+    with pytest.raises(UnknownModel, match="no version '3': choose one of 2, 10"):
+        load_registry(versions, None).get("cnn", "3")
+
+
+def test_empty_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="export one, or set GLIMPSE_ARTIFACTS"):
+        load_registry(tmp_path, None)

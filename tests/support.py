@@ -1,0 +1,65 @@
+"""Made pictures and commands that several tests share."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "loadtest" / "pictures"
+
+
+def service_command() -> list[str]:
+    """Starts the real service with this interpreter."""
+    return [sys.executable, "-m", "service"]
+
+
+def encode(image: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
+    """A picture as a file's bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def gradient(width: int = 40, height: int = 30) -> Image.Image:
+    """A smooth picture with no symmetry, so that any turn or mirror shows; JPEG keeps it closely."""
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    pixels = np.stack([255 * x, 255 * y, 128 * x * y + 60], axis=2)
+    return Image.fromarray(pixels.round().astype(np.uint8))
+
+
+class Shapes:
+    """Pictures of coloured shapes, of odd sizes and formats."""
+
+    CLASS_NAMES = ("blue ring", "grüne Fläche", "red bar")
+    _SUFFIXES = ("png", "jpg", "bmp", "webp", "tiff", "gif")
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def draw(self, name: str) -> Image.Image:
+        """One picture of the class, 20 to 60 pixels a side, on a noisy ground."""
+        width, height = (int(side) for side in self._rng.integers(20, 60, 2))
+        ground = self._rng.integers(90, 160, (height, width, 3), dtype=np.uint8)
+        image = Image.fromarray(ground)
+        draw = ImageDraw.Draw(image)
+        box = (width // 4, height // 4, 3 * width // 4, 3 * height // 4)
+        if name == "blue ring":
+            draw.ellipse(box, outline="blue", width=4)
+        elif name == "red bar":
+            draw.rectangle((0, height // 3, width, height // 2), fill="red")
+        else:
+            draw.rectangle(box, fill="green")
+        return image
+
+    def write(self, folder: Path, train: int = 24, test: int = 8) -> None:
+        """FOLDER/{train,test}/CLASS/, with that many pictures a class."""
+        for split, count in (("train", train), ("test", test)):
+            for name in self.CLASS_NAMES:
+                target = folder / split / name
+                target.mkdir(parents=True)
+                for index in range(count):
+                    suffix = self._SUFFIXES[index % len(self._SUFFIXES)]
+                    self.draw(name).save(target / f"{name} {index}.{suffix}")

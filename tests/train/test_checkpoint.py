@@ -1,0 +1,59 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.checkpoint import Checkpoint, CheckpointError, Facts, load_checkpoint, save_checkpoint
+from train.models import build_model
+
+FACTS = Facts(
+    network="cnn",
+    class_names=("a", "b"),
+    input_side=64,
+    data="cifar10",
+    data_name="cifar10",
+    data_sha256="0",
+    seed=0,
+    recipe={"epochs": 1},
+    held_out_accuracy=0.5,
+    git_commit="c",
+    versions={"torch": "1"},
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    target = tmp_path / "run" / "checkpoint.safetensors"
+    save_checkpoint(Checkpoint(build_model("cnn", 2).state_dict(), FACTS), target)
+    return target
+
+
+def test_saved_checkpoint_loads_with_the_same_weights_and_facts(path: Path) -> None:
+    loaded = load_checkpoint(path)
+    assert loaded.facts == FACTS
+    again = loaded.model().state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in loaded.weights.items())
+
+
+def test_saving_leaves_nothing_beside_the_file(path: Path) -> None:
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_missing_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist: train a network first"):
+        load_checkpoint(tmp_path / "none")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 1000])
+def test_truncated_checkpoint_is_refused(keep: int, path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match="not a checkpoint of Glimpse, or broken"):
+        load_checkpoint(path)
+
+
+def test_weights_of_another_network_are_refused(path: Path) -> None:
+    weights = load_checkpoint(path).weights
+    other = Checkpoint(weights, dataclasses.replace(FACTS, network="resnet"))
+    with pytest.raises(CheckpointError, match="do not fit network 'resnet'"):
+        other.model()

@@ -1,4 +1,4 @@
-"""What routes ask FastAPI for."""
+"""What routes ask FastAPI for; async, because FastAPI sends plain functions through a thread each."""
 
 from typing import Annotated
 
@@ -11,27 +11,27 @@ from service.registry import Registry
 from service.settings import Settings
 
 
-def _registry(request: Request) -> Registry:
+async def _registry(request: Request) -> Registry:
     registry: Registry = request.app.state.registry
     return registry
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def _engine(request: Request) -> Engine:
+async def _engine(request: Request) -> Engine:
     engine: Engine = request.app.state.engine
     return engine
 
 
-def _trace(request: Request) -> Trace:
+async def _trace(request: Request) -> Trace:
     trace: Trace = request.state.trace
     return trace
 
 
-def _classifier(
+async def _classifier(
     registry: Annotated[Registry, Depends(_registry)],
     model: Annotated[str | None, Query(description="a loaded model; the default one if absent")] = None,
     version: Annotated[str | None, Query(description="its version; the highest if absent")] = None,

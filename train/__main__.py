@@ -23,12 +23,13 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         with logging_redirect_tqdm():
-            train_network(RECIPES[arguments.network], arguments.data, arguments.seed, arguments.to)
+            recipe = RECIPES[arguments.network]
+            train_network(recipe, arguments.data, arguments.seed, arguments.to, arguments.resume)
     except (DataError, TrainingError, CheckpointError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train: stopped; the best epoch so far is kept", file=sys.stderr)
+        print("train: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
         return 130
     return 0
 
@@ -47,6 +48,7 @@ def _parse() -> argparse.Namespace:
         "--seed", type=int, default=0, help="of weights, shuffling and augmentation (default: 0)"
     )
     parser.add_argument("--to", type=Path, help="folder of the run (default: runs/NETWORK)")
+    parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in that folder")
     arguments = parser.parse_args()
     arguments.to = arguments.to or Path("runs") / arguments.network
     return arguments

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -60,13 +62,8 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write beside the target, then rename: a reader sees the old file or the new one, never half of one."""
-    header = {_HEADER_KEY: json.dumps(dataclasses.asdict(checkpoint.facts))}
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(weights, header))
-    partial.replace(path)
+    """Write weights and facts, whole or not at all."""
+    write_tensors(checkpoint.weights, dataclasses.asdict(checkpoint.facts), path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -77,11 +74,37 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(f"{str(path)!r} does not exist: train a network first (make train)")
+    weights, facts = read_tensors(path)
+    try:
+        return Checkpoint(weights, Facts(**{**facts, "class_names": tuple(facts["class_names"])}))
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{str(path)!r} is a checkpoint without its facts: {error}") from error
+
+
+def write_tensors(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], path: Path) -> None:
+    """Write beside the target, then rename: a reader sees the old file or the new one, never half of one."""
+    header = {_HEADER_KEY: json.dumps(facts)}
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, header)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What write_tensors wrote.
+
+    Raises:
+        CheckpointError: the file is broken or of another kind.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        facts = json.loads(header[_HEADER_KEY])
-        return Checkpoint(weights, Facts(**{**facts, "class_names": tuple(facts["class_names"])}))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        return tensors, json.loads(header[_HEADER_KEY])
+    except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"{str(path)!r} is not a checkpoint of Glimpse, or broken: {error}") from error

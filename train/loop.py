@@ -3,11 +3,12 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NoReturn
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -60,14 +61,54 @@ def find_hardware() -> Hardware:
     return Hardware(torch.device("cpu"), torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - no public name yet
 
 
-@dataclass(frozen=True)
 class Learner:
-    """What a training step changes."""
+    """What a training step changes: the network, its averaged weights, the optimiser's memory, the step."""
 
-    model: nn.Module
-    average: AveragedModel  # of the model's weights; this is what is evaluated and kept
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
+    def __init__(self, recipe: Recipe, num_classes: int, total_steps: int, hardware: Hardware) -> None:
+        model = build_model(recipe.network, num_classes, recipe.dropout).to(hardware.device)
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = _moving_average(recipe.average_decay)
+        self.average = AveragedModel(self.model, avg_fn=average, use_buffers=True)
+        groups = _parameter_groups(self.model, recipe.weight_decay)
+        self.optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
+        self.step = 0
+        self._rate = _schedule(recipe, total_steps)
+        self._average_every = recipe.average_every
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return self._rate(self.step)
+
+    def learn(self, loss: Tensor) -> None:
+        """One step down the gradient of `loss`."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        if self.step % self._average_every == 0:
+            self.average.update_parameters(self.model)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, by name."""
+        named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        named |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        for index, memory in self.optimizer.state_dict()["state"].items():
+            named |= {f"optimizer.{index}.{name}": tensor for name, tensor in memory.items()}
+        return named | {"step": torch.tensor(self.step)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `tensors` gave, of a learner made from the same recipe."""
+        self.model.load_state_dict(_under("model.", tensors))
+        self.average.load_state_dict(_under("average.", tensors))
+        memory: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _under("optimizer.", tensors).items():
+            index, name = key.split(".")
+            memory.setdefault(int(index), {})[name] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": memory})
+        self.step = int(tensors["step"])
 
 
 def fit(
@@ -76,12 +117,15 @@ def fit(
     train: Pixels,
     held_out: Pixels,
     seed: int,
-    on_epoch: Callable[[EpochResult, nn.Module], None],
+    on_epoch: Callable[[EpochResult, Learner], None],
+    *,
+    resume: tuple[int, Mapping[str, Tensor]] | None = None,
 ) -> None:
-    """Train from scratch; after each epoch hand its result and the averaged network to `on_epoch`.
+    """Train; after each epoch hand its result and the learner to `on_epoch`.
 
     SGD with Nesterov momentum, a rate that warms up and falls linearly to 0, and an exponential average of
-    the weights.
+    the weights. All chance in an epoch comes from the seed and the epoch's number, so that a run which goes
+    on after an interruption ends with the very weights of one that was never interrupted.
 
     Args:
         recipe: fitted to the number of training pictures, so that no batch is larger than that.
@@ -90,27 +134,31 @@ def fit(
         held_out: what each epoch is judged on.
         seed: of weights, shuffling and augmentation.
         on_epoch: called after each epoch.
+        resume: how many epochs are done, and the learner's tensors after them.
 
     Raises:
         TrainingError: the loss stopped being finite.
     """
     hardware = find_hardware()
     torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
     steps_per_epoch = len(train) // recipe.batch_size
-    learner = _new_learner(recipe, num_classes, steps_per_epoch * recipe.epochs, hardware)
-    first_flips = torch.rand(len(train), generator=generator) < 0.5
+    learner = Learner(recipe, num_classes, steps_per_epoch * recipe.epochs, hardware)
+    done, tensors = resume or (0, {})
+    if tensors:
+        learner.restore(tensors)
+    first_flips = torch.rand(len(train), generator=torch.Generator().manual_seed(seed)) < 0.5
 
-    with _progress_bar(recipe, steps_per_epoch) as bar:
-        for epoch, stage in enumerate(_epochs(recipe)):
+    with _progress_bar(recipe, steps_per_epoch, done) as bar:
+        for epoch, stage in list(enumerate(_epochs(recipe)))[done:]:
             started = time.perf_counter()
-            flips = alternating_flips(first_flips, epoch)
-            batches = _batches(train, flips, recipe, generator)
+            torch.manual_seed(_epoch_seed(seed, epoch))  # dropout's
+            generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
+            batches = _batches(train, alternating_flips(first_flips, epoch), recipe, generator)
             loss, accuracy = train_one_epoch(learner, batches, stage.side, recipe, hardware, bar)
             held_out_accuracy = evaluate(learner.average.module, held_out, hardware)
             seconds = time.perf_counter() - started
             result = EpochResult(epoch + 1, stage.side, loss, accuracy, held_out_accuracy, seconds)
-            on_epoch(result, learner.average.module)
+            on_epoch(result, learner)
 
 
 def train_one_epoch(
@@ -125,27 +173,21 @@ def train_one_epoch(
     learner.model.train()
     normalize = Normalize()
     total_loss, correct, seen = 0.0, 0, 0
-    for step, (images, cpu_labels) in enumerate(batches):
+    for images, cpu_labels in batches:
         labels = cpu_labels.to(hardware.device)
         inputs = _shrink(normalize(images.to(hardware.device)), side)  # (N, 3, side, side)
         with hardware.autocast():
             logits = learner.model(inputs)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-        learner.optimizer.zero_grad()
-        loss.backward()
-        learner.optimizer.step()
-        learner.scheduler.step()
-        if step % recipe.average_every == 0:
-            learner.average.update_parameters(learner.model)
+        learner.learn(loss)
 
         total_loss += loss.item() * len(labels)
         correct += int((logits.argmax(1) == labels).sum())
         seen += len(labels)
         if not math.isfinite(total_loss):
-            rate = learner.scheduler.get_last_lr()[0]
             raise TrainingError(
-                f"the loss became {loss.item()} at a learning rate of {rate:.3g}: "
-                "lower the recipe's learning_rate or lengthen its warmup"
+                f"the loss became {loss.item()} at a learning rate of "
+                f"{learner.learning_rate:.3g}: lower the recipe's learning_rate or lengthen its warmup"
             )
         bar.set_postfix(loss=f"{total_loss / seen:.3f}", accuracy=f"{correct / seen:.2%}", refresh=False)
         bar.update(len(labels) * (side / recipe.input_side) ** 2)
@@ -170,14 +212,12 @@ def evaluate(model: nn.Module, pixels: Pixels, hardware: Hardware) -> float:
     return float((predicted == pixels.labels).float().mean())
 
 
-def _new_learner(recipe: Recipe, num_classes: int, total_steps: int, hardware: Hardware) -> Learner:
-    model = build_model(recipe.network, num_classes, recipe.dropout)
-    model = model.to(hardware.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(model, avg_fn=_moving_average(recipe.average_decay), use_buffers=True)
-    groups = _parameter_groups(model, recipe.weight_decay)
-    optimizer = torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(recipe, total_steps))
-    return Learner(model, average, optimizer, scheduler)
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
@@ -191,14 +231,15 @@ def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
 
 
 def _schedule(recipe: Recipe, total_steps: int) -> Callable[[int], float]:
+    """The learning rate at each step, from 0."""
     warmup_steps = max(1, round(recipe.warmup * total_steps))
 
-    def factor(step: int) -> float:
+    def rate(step: int) -> float:
         if step < warmup_steps:
-            return (step + 1) / warmup_steps
-        return max(0.0, (total_steps - step) / (total_steps - warmup_steps + 1))
+            return recipe.learning_rate * (step + 1) / warmup_steps
+        return recipe.learning_rate * max(0.0, (total_steps - step) / (total_steps - warmup_steps + 1))
 
-    return factor
+    return rate
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -236,8 +277,15 @@ def _shrink(inputs: Tensor, side: int) -> Tensor:
     return F.interpolate(inputs, (side, side), mode="bilinear", antialias=True)
 
 
-def _progress_bar(recipe: Recipe, steps_per_epoch: int) -> "tqdm[NoReturn]":
+def _progress_bar(recipe: Recipe, steps_per_epoch: int, done: int) -> "tqdm[NoReturn]":
     # Counted in pictures of full size, so that the time left is right although early epochs are cheaper.
-    full_epochs = sum(stage.epochs * (stage.side / recipe.input_side) ** 2 for stage in recipe.stages)
-    images = full_epochs * steps_per_epoch * recipe.batch_size
-    return tqdm(total=images, desc=f"train {recipe.network}", unit="img", unit_scale=True, disable=None)
+    costs = [(stage.side / recipe.input_side) ** 2 for stage in _epochs(recipe)]
+    pictures = steps_per_epoch * recipe.batch_size
+    return tqdm(
+        total=pictures * sum(costs),
+        initial=pictures * sum(costs[:done]),
+        desc=f"train {recipe.network}",
+        unit="img",
+        unit_scale=True,
+        disable=None,
+    )

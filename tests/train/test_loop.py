@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from train.data import Pixels, decode_samples, open_dataset
-from train.loop import EpochResult, TrainingError, evaluate, find_hardware, fit, predict
+from train.loop import EpochResult, Learner, TrainingError, evaluate, find_hardware, fit, predict
 from train.recipes import Recipe, Stage
 
 RECIPE = Recipe(
@@ -32,9 +32,9 @@ def train(recipe: Recipe, pixels: tuple[Pixels, Pixels]) -> tuple[list[EpochResu
     results: list[EpochResult] = []
     models: list[nn.Module] = []
 
-    def on_epoch(result: EpochResult, model: nn.Module) -> None:
+    def on_epoch(result: EpochResult, learner: Learner) -> None:
         results.append(result)
-        models.append(model)
+        models.append(learner.average.module)
 
     fit(recipe, 3, *pixels, seed=0, on_epoch=on_epoch)
     return results, models[-1]

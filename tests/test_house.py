@@ -1,15 +1,19 @@
 """The rules of the house: which way imports run, and what stays out of the repository."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import httpx
 import pytest
 
+from service.app import VERSION
 from service.settings import Settings
-from tests.support import ROOT
+from tests.support import PICTURES, ROOT
 
 PACKAGES = ("train", "export", "service", "loadtest")
 ALLOWED = {
@@ -91,3 +95,17 @@ def test_readme_names_only_make_targets_that_exist() -> None:
         re.findall(r"^([\w.$()/-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     )
     assert set(re.findall(r"\bmake ([a-z]+)\b(?=`|\n)", readme)) <= targets
+
+
+def test_service_states_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
+
+
+def test_readme_shows_the_answer_that_the_service_gives(client: httpx.Client) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = json.loads(readme.partition("```json\n")[2].partition("```")[0])
+    given = client.post("/classify", files={"file": ("cat.png", (PICTURES / "cat.png").read_bytes())}).json()
+    for prediction in (shown["prediction"], *shown["top_3_predictions"]):
+        prediction["confidence"] = pytest.approx(prediction["confidence"], abs=1e-3)
+    assert shown == given

@@ -8,7 +8,6 @@ DURATION ?= 30
 NETWORKS ?= resnet cnn
 SERVICE := .venv/service
 DEV := .venv/dev
-PACKAGES := train export service loadtest tests
 
 # Tests and training read CIFAR-10 from this folder where it is there; training downloads it otherwise.
 ifneq ($(wildcard ../shared/cifar10/test),)

@@ -167,7 +167,7 @@ def decode_dataset(dataset: Dataset, side: int) -> tuple[Pixels, Pixels, Pixels]
 
 def fingerprint(class_names: Sequence[str], splits: Iterable[Pixels]) -> str:
     """SHA-256 of class names, labels and decoded pixels: what the network saw, however it was stored."""
-    digest = hashlib.sha256("\0".join(class_names).encode(errors="surrogateescape"))
+    digest = hashlib.sha256("\0".join(class_names).encode())
     for split in splits:
         digest.update(split.labels.numpy().tobytes())
         digest.update(split.images.numpy().data)
@@ -212,15 +212,19 @@ def _read_folder(folder: Path) -> tuple[str, tuple[str, ...], Samples, Samples]:
 
 
 def _class_names(split: Path) -> tuple[str, ...]:
-    names = (
-        sorted(child.name for child in split.iterdir() if _visible(child) and child.is_dir())
-        if split.is_dir()
-        else []
-    )
-    if not names:
+    folders = [path for path in split.iterdir() if _visible(path) and path.is_dir()] if split.is_dir() else []
+    if not folders:
         raise DataError(
             f"{str(split)!r} holds no class folders: put each class's pictures into {split.name}/CLASS/"
         )
+    names = sorted(path.name for path in folders)
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{str(split)!r}: class folder {name!r} is not named in UTF-8: rename it"
+            ) from error
     return tuple(names)
 
 

@@ -1,9 +1,10 @@
 """POST /classify, /classify/image and /classify/batch: pictures in, classes out."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
+from service.engine import Probabilities
 from service.errors import ImageError
 from service.limits import read_picture, read_pictures
 from service.routes.dependencies import ClassifierDep, EngineDep, SettingsDep, TraceDep
@@ -49,25 +50,29 @@ _MANY = {
 router = APIRouter(prefix="/classify", tags=["classify"], responses=_ERRORS)
 
 
-@router.post("", openapi_extra=_ONE)
-async def classify(
+async def _classify(
     request: Request, classifier: ClassifierDep, engine: EngineDep, settings: SettingsDep, trace: TraceDep
-) -> Classification:
-    """Classify one picture, sent as the multipart field `file` or as the bare body."""
+) -> tuple[str | None, Probabilities]:
+    """The one picture's file name and probabilities."""
     with trace.stage("read"):
         upload = await read_picture(request, settings)
-    probabilities = await engine.classify(classifier, upload.data, trace)
-    return Classification.of(upload.filename, probabilities, classifier)
+    return upload.filename, await engine.classify(classifier, upload.data, trace)
+
+
+ClassifiedDep = Annotated[tuple[str | None, Probabilities], Depends(_classify)]
+
+
+@router.post("", openapi_extra=_ONE)
+async def classify(classified: ClassifiedDep, classifier: ClassifierDep) -> Classification:
+    """Classify one picture, sent as the multipart field `file` or as the bare body."""
+    filename, probabilities = classified
+    return Classification.of(filename, probabilities, classifier)
 
 
 @router.post("/image", openapi_extra=_ONE)
-async def classify_image(
-    request: Request, classifier: ClassifierDep, engine: EngineDep, settings: SettingsDep, trace: TraceDep
-) -> ShortClassification:
+async def classify_image(classified: ClassifiedDep, classifier: ClassifierDep) -> ShortClassification:
     """Classify one picture; a short answer with the probability of every class."""
-    with trace.stage("read"):
-        upload = await read_picture(request, settings)
-    probabilities = await engine.classify(classifier, upload.data, trace)
+    _, probabilities = classified
     return ShortClassification.of(probabilities, classifier)
 
 

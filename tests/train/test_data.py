@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -97,6 +98,13 @@ def test_missing_folder_says_what_to_name(tmp_path: Path) -> None:
 
 def test_folder_without_classes_says_where_to_put_them(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no class folders"):
+        open_dataset(str(tmp_path))
+
+
+def test_class_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split / os.fsdecode(b"caf\xe9")).mkdir(parents=True)
+    with pytest.raises(DataError, match="is not named in UTF-8: rename it"):
         open_dataset(str(tmp_path))
 
 

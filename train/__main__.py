@@ -12,7 +12,7 @@ from train.checkpoint import CheckpointError
 from train.data import CIFAR10, DataError
 from train.loop import TrainingError
 from train.memory import keep_freed_memory
-from train.recipes import RECIPES
+from train.recipes import RECIPES, RecipeError, find_recipe
 from train.run import train_network
 
 
@@ -23,9 +23,15 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         with logging_redirect_tqdm():
-            recipe = RECIPES[arguments.network]
-            train_network(recipe, arguments.data, arguments.seed, arguments.to, arguments.resume)
-    except (DataError, TrainingError, CheckpointError, OSError) as error:
+            train_network(
+                arguments.network,
+                find_recipe(arguments.network, arguments.recipe),
+                arguments.data,
+                arguments.seed,
+                arguments.to,
+                resume=arguments.resume,
+            )
+    except (RecipeError, DataError, TrainingError, CheckpointError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -36,9 +42,8 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
-    parser.add_argument(
-        "network", choices=RECIPES, help="which network, trained by the recipe of the same name"
-    )
+    parser.add_argument("network", choices=RECIPES, help="which network")
+    parser.add_argument("--recipe", default="full", help="how it is trained: full (the default) or quick")
     parser.add_argument(
         "--data",
         default=os.environ.get("GLIMPSE_DATA") or CIFAR10,

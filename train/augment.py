@@ -1,7 +1,9 @@
-"""A batch of uint8 pictures in, the same batch flipped and shifted at random out."""
+"""A batch of uint8 pictures in, the same batch flipped, shifted and holed at random out."""
 
 import torch
 from torch import Tensor
+
+from train.preprocess import PIXEL_MEAN
 
 
 def augment(images: Tensor, flip: Tensor, padding: int, generator: torch.Generator) -> Tensor:
@@ -25,6 +27,28 @@ def augment(images: Tensor, flip: Tensor, padding: int, generator: torch.Generat
     columns = _reflect(positions + shifts[1], side)
     columns = torch.where(flip[:, None], columns.flip(1), columns)
     return images[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Blank a square of `side` pixels at a random place of each picture (arXiv 1708.04552).
+
+    Args:
+        images: uint8 (N, height, width, 3).
+        side: of the square, which may hang over an edge.
+        generator: where the places come from.
+
+    Returns:
+        A new tensor of the same shape and type; blank is what normalisation turns into 0.
+    """
+    count, height, width = images.shape[:3]
+    top, left = (
+        torch.randint(1 - side, length, (count, 1), generator=generator) for length in (height, width)
+    )
+    rows, columns = torch.arange(height), torch.arange(width)
+    in_rows = (rows >= top) & (rows < top + side)  # (N, height)
+    in_columns = (columns >= left) & (columns < left + side)
+    hole = in_rows[:, :, None, None] & in_columns[:, None, :, None]
+    return images.masked_fill(hole, round(PIXEL_MEAN))
 
 
 def alternating_flips(first: Tensor, epoch: int) -> Tensor:

@@ -1,37 +1,48 @@
-"""How each network is trained by default: the constants of a run, together."""
+"""How each network is trained: the constants of a run, together."""
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 _SMALLEST_BATCH = 16  # batch norm needs some pictures to average over
 _STEPS_AN_EPOCH = 16
 _FEWEST_STEPS = 600
 
 
+class RecipeError(Exception):
+    """No such recipe; the message names those that exist."""
+
+
 @dataclass(frozen=True)
 class Stage:
-    """Some epochs at one resolution: pictures are shrunk to `side` before the network sees them."""
+    """Some epochs at one resolution: pictures are shrunk to `scale` of the input side before the network."""
 
     epochs: int
-    side: int
+    scale: float = 1.0
+
+    def side(self, input_side: int) -> int:
+        """In pixels."""
+        return round(self.scale * input_side)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that shapes a run but the data and the seed."""
+    """Everything that shapes a run but the network, the data and the seed."""
 
-    network: str
     input_side: int  # pixels; what the service resizes to
     stages: tuple[Stage, ...]
     batch_size: int
+    optimizer: Literal["sgd", "muon", "adamw"]
     learning_rate: float  # the peak; warm-up from 0, then linear to 0
     weight_decay: float  # on filters and matrices only, not on norms and biases
-    warmup: float = field(default=0.15)  # as a share of all steps
+    turning_rate: float = 0.0  # Muon's peak learning rate, for hidden weights
+    warmup: float = 0.15  # as a share of all steps
     momentum: float = 0.9
     label_smoothing: float = 0.1
     dropout: float = 0.0
-    crop_padding: int = 2
+    crop_padding: float = 1 / 16  # the largest shift, as a share of the input side
+    cutout: float = 0.0  # side of the blank square, as a share of the input side
     average_every: int = 5  # steps between updates of the weight average
     average_decay: float = 0.98  # of one such update, once the average is warm
 
@@ -40,41 +51,64 @@ class Recipe:
         """Over all stages."""
         return sum(stage.epochs for stage in self.stages)
 
+    @property
+    def costs(self) -> list[float]:
+        """Of each epoch, in epochs of full-sized pictures: convolutions cost with the square of the side."""
+        return [stage.scale**2 for stage in self.stages for _ in range(stage.epochs)]
+
     def fitted_to(self, pictures: int) -> "Recipe":
         """The same recipe for few pictures: smaller batches and more epochs, until there are enough steps.
 
         A recipe made for 45,000 pictures would take a dozen steps on a hundred and learn nothing. The
-        learning rate follows the batch (Goyal et al., arXiv 1706.02677).
+        learning rates follow the batch (Goyal et al., arXiv 1706.02677).
         """
         batch_size = min(self.batch_size, max(_SMALLEST_BATCH, pictures // _STEPS_AN_EPOCH), pictures)
         steps = self.epochs * (pictures // batch_size)
         repeats = max(1, math.ceil(_FEWEST_STEPS / steps))
+        share = batch_size / self.batch_size
         return dataclasses.replace(
             self,
             batch_size=batch_size,
-            learning_rate=self.learning_rate * batch_size / self.batch_size,
-            stages=tuple(Stage(repeats * stage.epochs, stage.side) for stage in self.stages),
+            learning_rate=self.learning_rate * share,
+            turning_rate=self.turning_rate * share,
+            stages=tuple(Stage(repeats * stage.epochs, stage.scale) for stage in self.stages),
         )
 
 
-# A convolution's cost falls with the square of the side, so the early epochs, which only find coarse
-# features anyway, run on small pictures. The small CNN has a fixed first linear layer and can't.
+# The early epochs, which only find coarse features anyway, run on small pictures. The small CNN can't: its
+# first linear layer has a fixed size.
+_RESNET = Recipe(
+    input_side=32,
+    stages=(Stage(4, 0.5), Stage(6, 0.75), Stage(7)),
+    batch_size=512,
+    optimizer="muon",
+    learning_rate=0.4,
+    turning_rate=0.08,
+    weight_decay=5e-4,
+    warmup=0.05,
+    average_decay=0.95,
+)
+_CNN = Recipe(
+    input_side=64,
+    stages=(Stage(10),),
+    batch_size=256,
+    optimizer="sgd",
+    learning_rate=0.08,
+    weight_decay=5e-4,
+)
 RECIPES = {
-    "resnet": Recipe(
-        network="resnet",
-        input_side=32,
-        stages=(Stage(3, 20), Stage(4, 24), Stage(6, 32)),
-        batch_size=256,
-        learning_rate=0.2,
-        weight_decay=5e-4,
-    ),
-    "cnn": Recipe(
-        network="cnn",
-        input_side=64,
-        stages=(Stage(20, 64),),
-        batch_size=256,
-        learning_rate=0.08,
-        weight_decay=5e-4,
-        crop_padding=4,
-    ),
+    "resnet": {"quick": _RESNET, "full": _RESNET},
+    "cnn": {"quick": _CNN, "full": _CNN},
 }
+
+
+def find_recipe(network: str, name: str) -> Recipe:
+    """The recipe called `name` for `network`.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    recipes = RECIPES[network]
+    if name not in recipes:
+        raise RecipeError(f"recipe {name!r} does not exist for {network}: choose one of {', '.join(recipes)}")
+    return recipes[name]

@@ -10,7 +10,7 @@ import json
 import logging
 from pathlib import Path
 
-from torch import Tensor
+import torch
 
 from train import data
 from train.checkpoint import (
@@ -23,7 +23,9 @@ from train.checkpoint import (
     save_checkpoint,
     write_tensors,
 )
-from train.loop import EpochResult, Learner, evaluate, find_hardware, fit
+from train.hardware import find_hardware
+from train.learner import Learner
+from train.loop import EpochResult, Progress, evaluate, fit
 from train.models import build_model, count_parameters
 from train.provenance import git_commit, library_versions
 from train.recipes import Recipe
@@ -35,8 +37,10 @@ STATE = "state.safetensors"
 FEW_HELD_OUT = 100
 
 
-def train_network(recipe: Recipe, source: str, seed: int, folder: Path, resume: bool = False) -> None:
-    """Train `recipe` on `source`, keep the best epoch's weights in `folder`, measure them once on test.
+def train_network(
+    network: str, recipe: Recipe, source: str, seed: int, folder: Path, *, resume: bool = False
+) -> None:
+    """Train `network` on `source`, keep the best epoch's weights in `folder`, measure them once on test.
 
     Raises:
         CheckpointError: `folder` holds a run that `resume` does not fit.
@@ -50,7 +54,7 @@ def train_network(recipe: Recipe, source: str, seed: int, folder: Path, resume: 
     train, held_out, test = data.decode_dataset(dataset, recipe.input_side)
     recipe = recipe.fitted_to(len(train))
     facts = Facts(
-        network=recipe.network,
+        network=network,
         class_names=dataset.class_names,
         input_side=recipe.input_side,
         data=source,
@@ -64,13 +68,13 @@ def train_network(recipe: Recipe, source: str, seed: int, folder: Path, resume: 
     )
     _log_start(facts, len(train), len(held_out), len(test))
     run = _Run(facts, recipe.epochs, folder)
-    tensors = run.restore() if resume else None
-    state = (len(run.history), tensors) if tensors is not None else None
-    fit(recipe, len(dataset.class_names), train, held_out, seed, run.end_epoch, resume=state)
+    torch.manual_seed(seed)
+    model = build_model(network, len(dataset.class_names), recipe.dropout)
+    fit(model, recipe, train, held_out, seed, run.end_epoch, resume=run.restore() if resume else None)
     (folder / STATE).unlink()
     hardware = find_hardware()
-    model = load_checkpoint(folder / FILE_NAME).model().to(hardware.device)
-    accuracy = evaluate(model, test, hardware)
+    best = load_checkpoint(folder / FILE_NAME).model().to(hardware.device)
+    accuracy = evaluate(best, test, hardware)
     logger.info("test accuracy %.2f%% on %d pictures; weights in %s", 100 * accuracy, len(test), folder)
 
 
@@ -83,8 +87,8 @@ class _Run:
         self._epochs = epochs
         self._folder = folder
 
-    def restore(self) -> dict[str, Tensor]:
-        """Take over the unfinished run of the folder; the tensors of its learner.
+    def restore(self) -> Progress:
+        """Take over the unfinished run of the folder; where to go on.
 
         Raises:
             CheckpointError: it was started with something else.
@@ -103,7 +107,7 @@ class _Run:
             self._facts, held_out_accuracy=best, git_commit=saved["facts"]["git_commit"]
         )
         logger.info("going on after epoch %d", len(self.history))
-        return tensors
+        return Progress(len(self.history), tensors)
 
     def end_epoch(self, result: EpochResult, learner: Learner) -> None:
         """Report the epoch, and save: the network if no earlier one was better, metrics, state.

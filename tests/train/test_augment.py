@@ -1,6 +1,6 @@
 import torch
 
-from train.augment import alternating_flips, augment
+from train.augment import alternating_flips, augment, cut_out
 
 
 def numbered(count: int = 64, side: int = 6) -> torch.Tensor:
@@ -41,3 +41,16 @@ def test_two_epochs_show_both_sides_of_each_picture() -> None:
     first = torch.tensor([True, False])
     assert alternating_flips(first, 0).tolist() == alternating_flips(first, 2).tolist() == [True, False]
     assert alternating_flips(first, 1).tolist() == [False, True]
+
+
+def test_cut_out_blanks_one_square_and_nothing_else() -> None:
+    images = torch.zeros(200, 16, 16, 3, dtype=torch.uint8)
+    holed = cut_out(images, 6, torch.Generator().manual_seed(0))
+    blank = holed == 121
+    assert torch.equal(holed == 0, ~blank)
+    assert not images.any()
+    sizes = [len(one.nonzero().unique(dim=0)) // 3 for one in blank]
+    assert max(sizes) == 36
+    assert min(sizes) < 36  # it may hang over an edge
+    heights = {int(one.any(dim=(1, 2)).sum()) for one in blank}
+    assert heights == set(range(1, 7))

@@ -1,27 +1,39 @@
 import pytest
 
 from train.models import MODELS
-from train.recipes import RECIPES
+from train.recipes import RECIPES, RecipeError, find_recipe
+
+NAMED = [(network, name) for network, recipes in RECIPES.items() for name in recipes]
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipe_trains_a_network_that_exists_and_ends_at_its_size(name: str) -> None:
-    recipe = RECIPES[name]
-    assert recipe.network in MODELS
-    assert recipe.stages[-1].side == recipe.input_side
+def test_every_network_has_a_full_and_a_quick_recipe() -> None:
+    assert RECIPES.keys() == MODELS.keys()
+    assert all({"full", "quick"} <= recipes.keys() for recipes in RECIPES.values())
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(("network", "name"), NAMED)
+def test_recipe_ends_at_the_size_that_is_served(network: str, name: str) -> None:
+    assert find_recipe(network, name).stages[-1].scale == 1
+
+
+@pytest.mark.parametrize(("network", "name"), NAMED)
 @pytest.mark.parametrize("pictures", [2, 17, 81, 1_000])
-def test_few_pictures_get_smaller_batches_and_enough_steps(name: str, pictures: int) -> None:
-    fitted = RECIPES[name].fitted_to(pictures)
+def test_few_pictures_get_smaller_batches_and_enough_steps(network: str, name: str, pictures: int) -> None:
+    recipe = find_recipe(network, name)
+    fitted = recipe.fitted_to(pictures)
     assert fitted.batch_size <= pictures
-    assert 600 <= fitted.epochs * (pictures // fitted.batch_size) <= 1_000
-    assert fitted.learning_rate / fitted.batch_size == pytest.approx(
-        RECIPES[name].learning_rate / RECIPES[name].batch_size
-    )
+    assert fitted.epochs * (pictures // fitted.batch_size) >= 600
+    rates = [(one.learning_rate, one.turning_rate) for one in (recipe, fitted)]
+    share = fitted.batch_size / recipe.batch_size
+    assert rates[1] == pytest.approx([rate * share for rate in rates[0]])
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_many_pictures_leave_the_recipe_as_it_is(name: str) -> None:
-    assert RECIPES[name].fitted_to(45_000) == RECIPES[name]
+@pytest.mark.parametrize(("network", "name"), NAMED)
+def test_many_pictures_leave_the_recipe_as_it_is(network: str, name: str) -> None:
+    recipe = find_recipe(network, name)
+    assert recipe.fitted_to(45_000) == recipe
+
+
+def test_unknown_recipe_names_the_valid_ones() -> None:
+    with pytest.raises(RecipeError, match="'slow' does not exist for cnn: choose one of quick, full"):
+        find_recipe("cnn", "slow")

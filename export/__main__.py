@@ -10,7 +10,8 @@ from export.pipeline import export_bundle
 from service.bundle import refuse_existing
 from service.errors import BundleError
 from train.checkpoint import FILE_NAME, CheckpointError, load_checkpoint
-from train.data import DataError, open_dataset
+from train.networks import NetworkError
+from train.sources import DataError
 
 ARTIFACTS = Path("artifacts")
 
@@ -25,12 +26,11 @@ def main() -> int:
         checkpoint = load_checkpoint(arguments.run / FILE_NAME)
         folder = arguments.to or _next_version(ARTIFACTS / arguments.run.resolve().name)
         refuse_existing(folder)
-        dataset = open_dataset(arguments.data or checkpoint.facts.data)
-        manifest = export_bundle(checkpoint, dataset, folder)
+        manifest = export_bundle(checkpoint, arguments.data or checkpoint.facts.data, folder)
     except GateError as error:
         print(f"export: {error}; nothing was written", file=sys.stderr)
         return 1
-    except (CheckpointError, DataError, BundleError, OSError) as error:
+    except (CheckpointError, NetworkError, DataError, BundleError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

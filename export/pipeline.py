@@ -25,10 +25,11 @@ from service.bundle import (
     write_bundle,
 )
 from service.imaging import decode
-from train.checkpoint import Checkpoint, CheckpointError
-from train.data import Dataset, Pixels, decode_dataset, fingerprint
-from train.models import count_parameters
+from train.checkpoint import Checkpoint, CheckpointError, Facts
+from train.data import Dataset, Pixels, load_dataset
+from train.networks import count_parameters
 from train.provenance import library_versions
+from train.sources import list_pictures
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Evaluated:
         return torch.softmax(self.logits / temperature, dim=1)
 
 
-def export_bundle(checkpoint: Checkpoint, dataset: Dataset, folder: Path) -> Manifest:
+def export_bundle(checkpoint: Checkpoint, source: str, folder: Path) -> Manifest:
     """Build, check, calibrate and measure; then write the bundle folder=<model>/<version> whole.
 
     Raises:
@@ -61,33 +62,23 @@ def export_bundle(checkpoint: Checkpoint, dataset: Dataset, folder: Path) -> Man
         BundleError: the folder exists.
     """
     facts = checkpoint.facts
-    if dataset.class_names != facts.class_names:
-        raise CheckpointError(
-            f"the checkpoint knows {facts.class_names}, the data has {dataset.class_names}: "
-            "give --data the folder that it was trained on"
-        )
     network = checkpoint.model()
-    train, held_out, test = decode_dataset(dataset, facts.input_side)
-    # Pictures that moved between the splits would be calibrated on although the network has learnt them.
-    if fingerprint(dataset.class_names, (train, held_out, test)) != facts.data_sha256:
-        raise CheckpointError(
-            f"data {dataset.name!r} holds other pictures than the network was trained on: "
-            "restore them, or train again"
-        )
+    dataset = _load_same_data(facts, source)
 
     # The temperature stands inside the graph, so a first graph without one is needed to fit it.
     uncalibrated = build_graph(Deployable(network, 1.0), facts.input_side, {})
-    calibration = _evaluate(uncalibrated, held_out)
+    calibration = _evaluate(uncalibrated, dataset.held_out)
     temperature = confidence.fit_temperature(calibration.logits, calibration.labels)
     deployable = Deployable(network, temperature)
     metadata = describe(facts.class_names, facts.network, temperature)
     graph = build_graph(deployable, facts.input_side, metadata)
 
     gates.check_structure(graph, facts.input_side, len(facts.class_names))
-    difference = gates.check_parity(graph, deployable, held_out.images)
+    images, _ = next(dataset.held_out.batches(gates.PARITY_PICTURES))
+    difference = gates.check_parity(graph, deployable, images)
     logger.info("parity: at most %.1e from PyTorch at batches %s", difference, gates.PARITY_BATCHES)
-    variant = _measure(graph, temperature, calibration, _evaluate(graph, test))
-    files = {GRAPH: graph, GOLDEN: encode_golden(_golden(deployable, held_out, facts.input_side))}
+    variant = _measure(graph, temperature, calibration, _evaluate(graph, dataset.test))
+    files = {GRAPH: graph, GOLDEN: encode_golden(_golden(deployable, dataset.held_out, facts.input_side))}
     manifest = Manifest(
         name=folder.parent.name,
         version=folder.name,
@@ -110,9 +101,26 @@ def export_bundle(checkpoint: Checkpoint, dataset: Dataset, folder: Path) -> Man
     return manifest
 
 
+def _load_same_data(facts: Facts, source: str) -> Dataset:
+    listing = list_pictures(source)
+    if listing.class_names != facts.class_names:
+        raise CheckpointError(
+            f"the checkpoint knows {facts.class_names}, the data has {listing.class_names}: "
+            "give --data the folder that it was trained on"
+        )
+    dataset = load_dataset(listing, facts.input_side, facts.split_seed)
+    # Pictures that moved between the splits would be calibrated on although the network has learnt them.
+    if dataset.sha256 != facts.data_sha256:
+        raise CheckpointError(
+            f"data {dataset.name!r} holds other pictures than the network was trained on: "
+            "restore them, or train again"
+        )
+    return dataset
+
+
 def _evaluate(graph: bytes, pixels: Pixels) -> Evaluated:
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    parts = [session.run([LOGITS], {"images": batch.numpy()})[0] for batch in pixels.images.split(BATCH)]
+    parts = [session.run([LOGITS], {"images": images.numpy()})[0] for images, _ in pixels.batches(BATCH)]
     return Evaluated(torch.cat([torch.from_numpy(part) for part in parts]), pixels.labels)
 
 
@@ -145,7 +153,8 @@ def _golden(deployable: Deployable, pixels: Pixels, side: int) -> Golden:
     firsts: dict[int, int] = {}
     for index, label in enumerate(pixels.labels.tolist()):
         firsts.setdefault(label, index)
-    pictures = tuple(_enlarged_png(pixels.images[index]) for index in list(firsts.values())[:GOLDEN_PICTURES])
+    chosen, _ = pixels.take(torch.tensor(list(firsts.values())[:GOLDEN_PICTURES]))
+    pictures = tuple(_enlarged_png(image) for image in chosen)
     images = np.stack([decode(picture, side, side) for picture in pictures])
     with torch.inference_mode():
         _, probabilities = deployable(torch.from_numpy(images))

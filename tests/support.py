@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "loadtest" / "pictures"
@@ -28,6 +29,22 @@ def gradient(width: int = 40, height: int = 30) -> Image.Image:
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     pixels = np.stack([255 * x, 255 * y, 128 * x * y + 60], axis=2)
     return Image.fromarray(pixels.round().astype(np.uint8))
+
+
+def tiny_network(num_classes: int) -> nn.Module:
+    """A network with all that makes training hard to repeat: batch norm, dropout, few steps' memory."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(128, num_classes),
+    )
 
 
 class Shapes:

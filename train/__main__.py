@@ -1,6 +1,7 @@
-"""`python -m train NETWORK`: train a network and write runs/NETWORK/checkpoint.safetensors."""
+"""`python -m train NETWORK`: train a network on a labelled folder and write runs/NETWORK/."""
 
 import argparse
+import dataclasses
 import logging
 import os
 import sys
@@ -9,11 +10,12 @@ from pathlib import Path
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from train.checkpoint import CheckpointError
-from train.data import CIFAR10, DataError
 from train.loop import TrainingError
 from train.memory import keep_freed_memory
-from train.recipes import RECIPES, RecipeError, find_recipe
-from train.run import train_network
+from train.networks import NetworkError
+from train.recipes import RecipeError, find_recipe
+from train.run import Job, train_network
+from train.sources import CIFAR10, DataError
 
 
 def main() -> int:
@@ -23,15 +25,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         with logging_redirect_tqdm():
-            train_network(
-                arguments.network,
-                find_recipe(arguments.network, arguments.recipe),
-                arguments.data,
-                arguments.seed,
-                arguments.to,
-                resume=arguments.resume,
-            )
-    except (RecipeError, DataError, TrainingError, CheckpointError, OSError) as error:
+            train_network(_job(arguments))
+    except (RecipeError, NetworkError, DataError, TrainingError, CheckpointError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -40,23 +35,55 @@ def main() -> int:
     return 0
 
 
+def _job(arguments: argparse.Namespace) -> Job:
+    recipe = find_recipe(arguments.network, arguments.recipe)
+    size = recipe.input_side if arguments.size is None else arguments.size
+    return Job(
+        network=arguments.network,
+        recipe_name=arguments.recipe,
+        recipe=dataclasses.replace(recipe, input_side=size, balance=arguments.balance),
+        source=arguments.data,
+        folder=arguments.to or Path("runs") / arguments.network.replace(":", "-"),
+        seed=arguments.seed,
+        split_seed=arguments.split_seed,
+        resume=arguments.resume,
+        strict=arguments.strict,
+        tensorboard=arguments.tensorboard,
+    )
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
-    parser.add_argument("network", choices=RECIPES, help="which network")
-    parser.add_argument("--recipe", default="full", help="how it is trained: full (the default) or quick")
-    parser.add_argument(
+    add = parser.add_argument
+    add("network", help="resnet, cnn, torchvision:NAME, or your own by MODULE:FACTORY")
+    add("--recipe", default="full", help="how to train it: full (default) or quick")
+    add(
         "--data",
         default=os.environ.get("GLIMPSE_DATA") or CIFAR10,
-        help="cifar10, or a folder with {train,test}/CLASS/* (default: $GLIMPSE_DATA, else cifar10)",
+        help="cifar10, or a folder with CLASS/* or {train,val,test}/CLASS/* "
+        "(default: $GLIMPSE_DATA, else cifar10)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of weights, shuffling and augmentation (default: 0)"
-    )
-    parser.add_argument("--to", type=Path, help="folder of the run (default: runs/NETWORK)")
-    parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in that folder")
-    arguments = parser.parse_args()
-    arguments.to = arguments.to or Path("runs") / arguments.network
-    return arguments
+    add("--size", type=_positive, help="side of the network's input in pixels (default: the recipe's)")
+    add("--balance", action="store_true", help="draw all classes equally often, however rare they are")
+    add("--strict", action="store_true", help="stop on any problem with the data, instead of reporting it")
+    add("--seed", type=_natural, default=0, help="of weights, shuffling and augmentation (default: 0)")
+    add("--split-seed", type=_natural, default=0, help="of the held-out and test pictures, where not given")
+    add("--to", type=Path, help="folder of the run (default: runs/NETWORK)")
+    add("--resume", action="store_true", help="go on with the unfinished run in that folder")
+    add("--tensorboard", action="store_true", help="also log for TensorBoard, to the run's tensorboard/")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2**63 - 1")
+    return int(text)
 
 
 if __name__ == "__main__":

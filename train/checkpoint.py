@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from train.models import build_model
+from train.files import write_whole
+from train.networks import build_network
 
 FILE_NAME = "checkpoint.safetensors"
 _HEADER_KEY = "glimpse"
@@ -31,6 +32,7 @@ class Facts:
     data: str  # what --data was: "cifar10" or a folder
     data_name: str
     data_sha256: str
+    split_seed: int
     seed: int
     recipe: dict[str, object]
     held_out_accuracy: float  # share, 0..1
@@ -50,8 +52,9 @@ class Checkpoint:
 
         Raises:
             CheckpointError: the weights are not of the network that the facts name.
+            NetworkError: there is no such network here.
         """
-        model = build_model(self.facts.network, len(self.facts.class_names))
+        model = build_network(self.facts.network, len(self.facts.class_names))
         try:
             model.load_state_dict(self.weights)
         except RuntimeError as error:
@@ -82,17 +85,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def write_tensors(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], path: Path) -> None:
-    """Write beside the target, then rename: a reader sees the old file or the new one, never half of one."""
+    """Write tensors and JSON facts, whole or not at all."""
     header = {_HEADER_KEY: json.dumps(facts)}
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, header)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    write_whole(path, content)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What this machine computes with."""
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -24,7 +25,8 @@ class Hardware:
 
 
 def find_hardware() -> Hardware:
-    """A GPU if there is one; bfloat16 only where it is computed and not emulated."""
+    """A GPU if there is one, and torchrun's choice of several; bfloat16 only where it is not emulated."""
     if torch.cuda.is_available():
-        return Hardware(torch.device("cuda"), torch.cuda.is_bf16_supported())
+        index = int(os.environ.get("LOCAL_RANK", "0"))
+        return Hardware(torch.device("cuda", index), torch.cuda.is_bf16_supported())
     return Hardware(torch.device("cpu"), torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - no public name yet

@@ -8,17 +8,21 @@ from torch.optim.swa_utils import AveragedModel
 
 from train.hardware import Hardware
 from train.optimizers import PEAK, build_optimizers
+from train.parallel import Parallel
 from train.recipes import Recipe
 
 
 class Learner:
     """A network that learns by a recipe; its state can be taken out and put back."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, total_steps: int, hardware: Hardware) -> None:
+    def __init__(
+        self, model: nn.Module, recipe: Recipe, total_steps: int, hardware: Hardware, parallel: Parallel
+    ) -> None:
         on_device = model.to(hardware.device)
         self.model: nn.Module = on_device.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = _moving_average(recipe.average_decay)
         self.average = AveragedModel(self.model, avg_fn=average, use_buffers=True)
+        self.wrapped = parallel.wrap(self.model)  # what a training step calls
         self.step = 0
         self._peak = recipe.learning_rate
         self._optimizers = build_optimizers(self.model, recipe, hardware.dtype)

@@ -16,10 +16,13 @@ from train.augment import alternating_flips, augment, cut_out
 from train.data import Pixels
 from train.hardware import Hardware, find_hardware
 from train.learner import Learner
+from train.parallel import ALONE, Parallel
 from train.preprocess import Normalize
 from train.recipes import Recipe
 
-EVALUATION_BATCH = 500
+# Pictures evaluated at once: enough to be fast, few enough for the activations of large ones to fit.
+_MOST_EVALUATED = 500
+_PIXELS_EVALUATED = 4_000_000
 
 
 class TrainingError(Exception):
@@ -57,6 +60,7 @@ def fit(
     on_epoch: Callable[[EpochResult, Learner], None],
     *,
     resume: Progress | None = None,
+    parallel: Parallel = ALONE,
 ) -> None:
     """Train `model`; after each epoch hand its result and the learner to `on_epoch`.
 
@@ -70,39 +74,43 @@ def fit(
         train: what the network learns from.
         held_out: what each epoch is judged on.
         seed: of shuffling and augmentation.
-        on_epoch: called after each epoch.
+        on_epoch: called after each epoch, in the first process only.
         resume: where to go on.
+        parallel: with whom; `recipe`'s batch is that of all processes together.
 
     Raises:
         TrainingError: the loss stopped being finite.
     """
     hardware = find_hardware()
     steps_per_epoch = len(train) // recipe.batch_size
-    learner = Learner(model, recipe, steps_per_epoch * recipe.epochs, hardware)
+    learner = Learner(model, recipe, steps_per_epoch * recipe.epochs, hardware, parallel)
     done = 0
     if resume:
         learner.restore(resume.tensors)
         done = resume.epochs
     first_flips = torch.rand(len(train), generator=torch.Generator().manual_seed(seed)) < 0.5
-    sides = [stage.side(recipe.input_side) for stage in recipe.stages for _ in range(stage.epochs)]
 
-    with _progress_bar(recipe, steps_per_epoch, done) as bar:
-        for epoch, side in list(enumerate(sides))[done:]:
+    with _progress_bar(recipe, steps_per_epoch, done, shown=parallel.is_first) as bar:
+        for epoch, side in list(enumerate(recipe.sides))[done:]:
             bar.set_description(f"epoch {epoch + 1}/{recipe.epochs}")
             started = time.perf_counter()
-            torch.manual_seed(_epoch_seed(seed, epoch))  # dropout's
+            torch.manual_seed(_epoch_seed(seed, epoch) + parallel.rank)  # dropout's
             generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
             batches = _batches(train, alternating_flips(first_flips, epoch), recipe, generator)
-            loss, accuracy = train_one_epoch(learner, batches, side, recipe, hardware, bar)
+            ours = ((parallel.share(images), parallel.share(labels)) for images, labels in batches)
+            sums = train_one_epoch(learner, ours, side, recipe, hardware, bar)
+            loss, correct, seen = parallel.total(*sums)
             trained = time.perf_counter()
+            if not parallel.is_first:
+                continue
             result = EpochResult(
                 epoch=epoch + 1,
                 side=side,
-                loss=loss,
-                train_accuracy=accuracy,
+                loss=loss / seen,
+                train_accuracy=correct / seen,
                 held_out_accuracy=evaluate(learner.average.module, held_out, hardware),
                 learning_rate=learner.learning_rate,
-                images_per_second=steps_per_epoch * recipe.batch_size / (trained - started),
+                images_per_second=seen / (trained - started),
                 seconds=time.perf_counter() - started,
             )
             on_epoch(result, learner)
@@ -115,8 +123,8 @@ def train_one_epoch(
     recipe: Recipe,
     hardware: Hardware,
     bar: "tqdm[NoReturn]",
-) -> tuple[float, float]:
-    """One pass over `batches` at `side` pixels; the mean loss and the accuracy, both as training saw them."""
+) -> tuple[float, int, int]:
+    """One pass over `batches` at `side` pixels; the summed loss, the right answers and the pictures."""
     learner.model.train()
     normalize = Normalize()
     total_loss, correct, seen = 0.0, 0, 0
@@ -124,7 +132,7 @@ def train_one_epoch(
         labels = cpu_labels.to(hardware.device)
         inputs = _shrink(normalize(images.to(hardware.device)), side)  # (N, 3, side, side)
         with hardware.autocast():
-            logits = learner.model(inputs)
+            logits = learner.wrapped(inputs)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         rate = learner.learning_rate
         learner.learn(loss)
@@ -143,26 +151,26 @@ def train_one_epoch(
             "lr": f"{rate:.3g}",
         }
         bar.set_postfix(figures, refresh=False)
-        bar.update(len(labels) * (side / recipe.input_side) ** 2)
-    return total_loss / seen, correct / seen
+        bar.update(recipe.batch_size * (side / recipe.input_side) ** 2)
+    return total_loss, correct, seen
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, images: Tensor, hardware: Hardware) -> Tensor:
-    """Logits, float32 (N, classes) on the CPU, for uint8 images (N, side, side, 3)."""
+def predict(model: nn.Module, pixels: Pixels, hardware: Hardware) -> Tensor:
+    """Logits, float32 (N, classes) on the CPU."""
     model.eval()
     normalize = Normalize()
+    size = max(1, min(_MOST_EVALUATED, _PIXELS_EVALUATED // pixels.images[0, :, :, 0].numel()))
     parts = []
-    for batch in images.split(EVALUATION_BATCH):
+    for images, _ in pixels.batches(size):
         with hardware.autocast():
-            parts.append(model(normalize(batch.to(hardware.device))).float().cpu())
+            parts.append(model(normalize(images.to(hardware.device))).float().cpu())
     return torch.cat(parts)
 
 
 def evaluate(model: nn.Module, pixels: Pixels, hardware: Hardware) -> float:
     """The share of pictures, 0..1, whose largest logit is their label's."""
-    predicted = predict(model, pixels.images, hardware).argmax(1)
-    return float((predicted == pixels.labels).float().mean())
+    return float((predict(model, pixels, hardware).argmax(1) == pixels.labels).float().mean())
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
@@ -173,14 +181,29 @@ def _batches(
     pixels: Pixels, flips: Tensor, recipe: Recipe, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Shuffled, augmented batches; a last one that is not full is left to the next epoch's shuffle."""
-    order = torch.randperm(len(pixels), generator=generator)
     size = recipe.batch_size
     padding = round(recipe.crop_padding * recipe.input_side)
     hole = round(recipe.cutout * recipe.input_side)
-    for start in range(0, len(pixels) - size + 1, size):
-        chosen = order[start : start + size]
-        images = augment(pixels.images[chosen], flips[chosen], padding, generator)
-        yield cut_out(images, hole, generator) if hole else images, pixels.labels[chosen]
+    order = _draw_evenly(pixels.labels, generator) if recipe.balance else _shuffle(len(pixels), generator)
+    for chosen in order[: len(order) - len(order) % size].split(size):
+        images, labels = pixels.take(chosen)
+        images = augment(images, flips[chosen], padding, generator)
+        yield cut_out(images, hole, generator) if hole else images, labels
+
+
+def _shuffle(count: int, generator: torch.Generator) -> Tensor:
+    return torch.randperm(count, generator=generator)
+
+
+def _draw_evenly(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """As many positions as there are labels, each class as likely as any other, with repetition."""
+    counts = torch.bincount(labels)
+    classes = counts.nonzero().flatten()
+    drawn = classes[torch.randint(len(classes), labels.shape, generator=generator)]
+    # Sorted by label, a class's positions are a run that starts where the smaller labels end.
+    starts = counts.cumsum(0) - counts
+    within = (torch.rand(labels.shape, generator=generator, dtype=torch.float64) * counts[drawn]).long()
+    return labels.argsort(stable=True)[starts[drawn] + within]
 
 
 def _shrink(inputs: Tensor, side: int) -> Tensor:
@@ -189,7 +212,7 @@ def _shrink(inputs: Tensor, side: int) -> Tensor:
     return F.interpolate(inputs, (side, side), mode="bilinear", antialias=True)
 
 
-def _progress_bar(recipe: Recipe, steps_per_epoch: int, done: int) -> "tqdm[NoReturn]":
+def _progress_bar(recipe: Recipe, steps_per_epoch: int, done: int, *, shown: bool) -> "tqdm[NoReturn]":
     # Counted in pictures of full size, so that the time left is right although early epochs are cheaper.
     pictures = steps_per_epoch * recipe.batch_size
     return tqdm(
@@ -197,5 +220,5 @@ def _progress_bar(recipe: Recipe, steps_per_epoch: int, done: int) -> "tqdm[NoRe
         initial=pictures * sum(recipe.costs[:done]),
         unit="img",
         unit_scale=True,
-        disable=None,
+        disable=None if shown else True,
     )

@@ -1,6 +1,4 @@
-"""A network's name and a class count in, an untrained network out; both take float (N, 3, side, side)."""
-
-from collections.abc import Callable
+"""The two given networks; both take float (N, 3, side, side)."""
 
 from torch import Tensor, nn
 
@@ -74,25 +72,3 @@ class SmallCNN(nn.Module):
         """(N, 3, 64, 64) -> logits (N, classes)."""
         logits: Tensor = self.head(self.features(x))
         return logits
-
-
-MODELS: dict[str, Callable[[int, float], nn.Module]] = {
-    "resnet": ResNet,
-    "cnn": lambda num_classes, _dropout: SmallCNN(num_classes),
-}
-
-
-def build_model(name: str, num_classes: int, dropout: float = 0.0) -> nn.Module:
-    """Build an untrained network.
-
-    Raises:
-        ValueError: the name is not one of MODELS.
-    """
-    if name not in MODELS:
-        raise ValueError(f"network {name!r} does not exist: choose one of {', '.join(MODELS)}")
-    return MODELS[name](num_classes, dropout)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """How many numbers training adjusts."""
-    return sum(parameter.numel() for parameter in model.parameters())

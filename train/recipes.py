@@ -21,10 +21,6 @@ class Stage:
     epochs: int
     scale: float = 1.0
 
-    def side(self, input_side: int) -> int:
-        """In pixels."""
-        return round(self.scale * input_side)
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -43,6 +39,7 @@ class Recipe:
     dropout: float = 0.0
     crop_padding: float = 1 / 16  # the largest shift, as a share of the input side
     cutout: float = 0.0  # side of the blank square, as a share of the input side
+    balance: bool = False  # draw every class equally often, instead of every picture once
     average_every: int = 5  # steps between updates of the weight average
     average_decay: float = 0.98  # of one such update, once the average is warm
 
@@ -50,6 +47,11 @@ class Recipe:
     def epochs(self) -> int:
         """Over all stages."""
         return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def sides(self) -> list[int]:
+        """Of the pictures that the network sees in each epoch, in pixels."""
+        return [round(stage.scale * self.input_side) for stage in self.stages for _ in range(stage.epochs)]
 
     @property
     def costs(self) -> list[float]:
@@ -76,8 +78,8 @@ class Recipe:
 
 
 # The early epochs, which only find coarse features anyway, run on small pictures. The small CNN can't: its
-# first linear layer has a fixed size.
-_RESNET = Recipe(
+# first linear layer has a fixed size. Other networks may not, so they don't.
+_RESNET_QUICK = Recipe(
     input_side=32,
     stages=(Stage(4, 0.5), Stage(6, 0.75), Stage(7)),
     batch_size=512,
@@ -88,27 +90,44 @@ _RESNET = Recipe(
     warmup=0.05,
     average_decay=0.95,
 )
-_CNN = Recipe(
+_CNN_QUICK = Recipe(
     input_side=64,
     stages=(Stage(10),),
     batch_size=256,
-    optimizer="sgd",
+    optimizer="muon",
     learning_rate=0.08,
+    turning_rate=0.04,
     weight_decay=5e-4,
+    warmup=0.05,
+)
+# More epochs see the same pictures more often, so they need them more varied.
+_RESNET = dataclasses.replace(
+    _RESNET_QUICK, stages=(Stage(6, 0.5), Stage(10, 0.75), Stage(25)), crop_padding=1 / 8, cutout=1 / 4
+)
+_CNN = dataclasses.replace(_CNN_QUICK, stages=(Stage(50),), crop_padding=1 / 8, cutout=1 / 5)
+# AdamW because it trains what it does not know: convolutions, transformers, with or without batch norm.
+_OTHER = Recipe(
+    input_side=64,
+    stages=(Stage(30),),
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=0.05,
 )
 RECIPES = {
-    "resnet": {"quick": _RESNET, "full": _RESNET},
-    "cnn": {"quick": _CNN, "full": _CNN},
+    "resnet": {"full": _RESNET, "quick": _RESNET_QUICK},
+    "cnn": {"full": _CNN, "quick": _CNN_QUICK},
 }
+OTHER_RECIPES = {"full": _OTHER, "quick": dataclasses.replace(_OTHER, stages=(Stage(10),))}
 
 
 def find_recipe(network: str, name: str) -> Recipe:
-    """The recipe called `name` for `network`.
+    """The recipe called `name` for `network`; networks that are not ours share theirs.
 
     Raises:
         RecipeError: there is none.
     """
-    recipes = RECIPES[network]
+    recipes = RECIPES.get(network, OTHER_RECIPES)
     if name not in recipes:
         raise RecipeError(f"recipe {name!r} does not exist for {network}: choose one of {', '.join(recipes)}")
     return recipes[name]

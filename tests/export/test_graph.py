@@ -11,15 +11,15 @@ import torch
 from export.gates import GateError, check_parity, check_structure
 from export.graph import Deployable, build_graph, describe
 from tests.support import ROOT
-from train.models import build_model
+from train.networks import build_network
 
 SIDE = 16
 BUILD = f"""
 import sys, torch
 from export.graph import Deployable, build_graph
-from train.models import build_model
+from train.networks import build_network
 torch.manual_seed(0)
-graph = build_graph(Deployable(build_model("resnet", 3), 1.5).eval(), {SIDE}, {{"b": "2", "a": "1"}})
+graph = build_graph(Deployable(build_network("resnet", 3), 1.5).eval(), {SIDE}, {{"b": "2", "a": "1"}})
 open(sys.argv[1], "wb").write(graph)
 """
 
@@ -27,7 +27,7 @@ open(sys.argv[1], "wb").write(graph)
 @pytest.fixture(scope="module")
 def deployable() -> Deployable:
     torch.manual_seed(0)
-    return Deployable(build_model("resnet", 3), 1.5).eval()
+    return Deployable(build_network("resnet", 3), 1.5).eval()
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,6 @@ def test_other_input_size_fails_the_structure_gate(graph: bytes) -> None:
 
 def test_other_weights_fail_the_parity_gate(graph: bytes, images: torch.Tensor) -> None:
     torch.manual_seed(1)
-    other = Deployable(build_model("resnet", 3), 1.5).eval()
+    other = Deployable(build_network("resnet", 3), 1.5).eval()
     with pytest.raises(GateError, match="gate 'parity' failed: logits at batch 1"):
         check_parity(graph, other, images)

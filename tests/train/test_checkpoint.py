@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from train.checkpoint import Checkpoint, CheckpointError, Facts, load_checkpoint, save_checkpoint
-from train.models import build_model
+from train.networks import build_network
 
 FACTS = Facts(
     network="cnn",
@@ -14,6 +14,7 @@ FACTS = Facts(
     data="cifar10",
     data_name="cifar10",
     data_sha256="0",
+    split_seed=0,
     seed=0,
     recipe={"epochs": 1},
     held_out_accuracy=0.5,
@@ -25,7 +26,7 @@ FACTS = Facts(
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     target = tmp_path / "run" / "checkpoint.safetensors"
-    save_checkpoint(Checkpoint(build_model("cnn", 2).state_dict(), FACTS), target)
+    save_checkpoint(Checkpoint(build_network("cnn", 2).state_dict(), FACTS), target)
     return target
 
 

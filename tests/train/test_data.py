@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 from collections import Counter
@@ -9,122 +10,114 @@ import torch
 
 from service import imaging
 from tests.support import Shapes
-from train import data
-from train.data import DataError, decode_samples, fingerprint, open_dataset
+from train import cache as caching
+from train.data import Dataset, load_dataset
+from train.sources import DataError, list_pictures
 
 
-def test_folder_gives_its_classes_and_counts(shapes: Path) -> None:
-    dataset = open_dataset(str(shapes))
-    assert dataset.class_names == Shapes.CLASS_NAMES
-    assert (dataset.name, len(dataset.test)) == ("shapes", 24)
-    assert len(dataset.train) + len(dataset.held_out) == 72
+def load(folder: Path, cache: Path, side: int = 8) -> Dataset:
+    return load_dataset(list_pictures(str(folder)), side, 0, cache)
 
 
-def test_held_out_is_a_tenth_of_each_class_and_always_the_same(shapes: Path) -> None:
-    first, second = open_dataset(str(shapes)), open_dataset(str(shapes))
-    assert Counter(first.held_out.labels) == {0: 2, 1: 2, 2: 2}
-    assert [picture.name for picture in first.held_out.pictures] == [
-        picture.name for picture in second.held_out.pictures
-    ]
+@pytest.fixture
+def own(shapes: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return shutil.copytree(shapes, tmp_path / "shapes", copy_function=shutil.copy2)
 
 
-def test_no_picture_is_in_two_splits(shapes: Path) -> None:
-    dataset = open_dataset(str(shapes))
-    names = [picture.name for split in (dataset.train, dataset.held_out) for picture in split.pictures]
-    assert len(set(names)) == len(names) == 72
-
-
-def test_cifar10_holds_out_five_hundred_of_each_class(cifar10: Path) -> None:
-    dataset = open_dataset(str(cifar10))
-    assert Counter(dataset.held_out.labels) == dict.fromkeys(range(10), 500)
+def test_cifar10_holds_out_five_hundred_of_each_class(cifar10: Path, tmp_path: Path) -> None:
+    dataset = load(cifar10, tmp_path)
+    assert Counter(dataset.held_out.labels.tolist()) == dict.fromkeys(range(10), 500)
     assert (len(dataset.train), len(dataset.test)) == (45_000, 10_000)
 
 
-def test_cifar10_by_name_comes_from_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
-    data.import_torchvision()
-    import torchvision.datasets  # noqa: PLC0415 - it needs the line above
-
-    class Downloaded:
-        """Stands in for 170 MB from a host that a test must not depend on; the rest of the path is real."""
-
-        classes = ("cat", "dog")
-
-        def __init__(self, root: str, train: bool, download: bool = False) -> None:
-            assert (root, download) == ("data", True)
-            count = 20 if train else 4
-            self.data = np.random.default_rng(train).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-            self.targets = [index % 2 for index in range(count)]
-
-    monkeypatch.setattr(torchvision.datasets, "CIFAR10", Downloaded)
-    dataset = open_dataset("cifar10")
-    assert (dataset.name, dataset.class_names) == ("cifar10", ("cat", "dog"))
-    pixels = decode_samples(dataset.test, 32, "test")
-    assert np.array_equal(pixels.images.numpy(), Downloaded("data", train=False, download=True).data)
+def test_pictures_are_what_the_service_would_see(shapes: Path, cache: Path) -> None:
+    dataset = load(shapes, cache, 16)
+    images, labels = dataset.test.take(torch.tensor([5]))
+    path = Path(dataset.test.name(5))
+    assert np.array_equal(images[0].numpy(), imaging.decode(path.read_bytes(), 16, 16))
+    assert dataset.class_names[int(labels[0])] == path.parent.name
 
 
-def test_pictures_are_what_the_service_would_see(shapes: Path) -> None:
-    dataset = open_dataset(str(shapes))
-    pixels = decode_samples(dataset.test, 16, "test")
-    expected = imaging.decode(dataset.test.pictures[5].read(), 16, 16)
-    assert np.array_equal(pixels.images[5].numpy(), expected)
-    assert pixels.labels.tolist() == list(dataset.test.labels)
+def test_batches_give_every_picture_once_in_order(shapes: Path, cache: Path) -> None:
+    held_out = load(shapes, cache).test
+    batches = list(held_out.batches(10))
+    assert [len(labels) for _, labels in batches] == [10, 10, 4]
+    assert torch.equal(torch.cat([labels for _, labels in batches]), held_out.labels)
 
 
-def test_fingerprint_sees_a_changed_pixel_and_a_changed_label(shapes: Path) -> None:
-    dataset = open_dataset(str(shapes))
-    pixels = decode_samples(dataset.test, 8, "test")
-    other_image = data.Pixels(pixels.images.clone(), pixels.labels)
-    other_image.images[0, 0, 0, 0] ^= 1
-    other_label = data.Pixels(pixels.images, torch.roll(pixels.labels, 1))
-    prints = {fingerprint(dataset.class_names, [one]) for one in (pixels, other_image, other_label)}
+def test_pictures_are_decoded_once(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(shapes, tmp_path)
+    monkeypatch.setattr(imaging, "decode", lambda *_: pytest.fail("decoded again"))
+    assert load(shapes, tmp_path).sha256 == first.sha256
+
+
+def test_decoded_pictures_are_read_from_disk(shapes: Path, tmp_path: Path) -> None:
+    images = load(shapes, tmp_path).train.images
+    (file,) = tmp_path.glob("*/images.npy")
+    assert str(file) in Path("/proc/self/maps").read_text()
+    assert images.shape == (96, 8, 8, 3)
+
+
+@pytest.mark.parametrize("change", ["another file", "new content", "another size"])
+def test_changes_are_decoded_anew(change: str, own: Path, tmp_path: Path) -> None:
+    load(own, tmp_path / "cache")
+    side = 16 if change == "another size" else 8
+    picture = own / "train" / "red bar" / "red bar 0.png"
+    if change == "another file":
+        Shapes(7).draw("red bar").save(own / "train" / "red bar" / "new.png")
+    elif change == "new content":
+        Shapes(7).draw("red bar").save(picture)
+    changed = load(own, tmp_path / "cache", side)
+    fresh = load(own, tmp_path / "other", side)
+    assert changed.sha256 == fresh.sha256
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_full_disk_leaves_no_half_cache(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(caching.os, "posix_fallocate", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        load(shapes, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_fingerprint_sees_a_changed_pixel_and_a_moved_picture(own: Path, tmp_path: Path) -> None:
+    prints = {load(own, tmp_path / "cache").sha256}
+    source = own / "train" / "red bar" / "red bar 0.png"
+    target = own / "train" / "blue ring" / source.name
+    source.rename(target)
+    prints.add(load(own, tmp_path / "cache").sha256)
+    Shapes(9).draw("red bar").save(target)
+    prints.add(load(own, tmp_path / "cache").sha256)
     assert len(prints) == 3
 
 
-def test_all_unreadable_pictures_are_named(shapes: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(shapes, tmp_path / "shapes")
-    for name in ("broken.png", "notes.txt"):
-        (folder / "test" / "red bar" / name).write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(DataError) as caught:
-        decode_samples(open_dataset(str(folder)).test, 8, "test")
-    assert "2 test pictures can't be read; mend or remove them:" in str(caught.value)
-    assert "broken.png: " in str(caught.value)
-    assert "notes.txt: " in str(caught.value)
+def test_unreadable_pictures_are_left_out_and_named(own: Path, tmp_path: Path) -> None:
+    (own / "test" / "red bar" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (own / "test" / "red bar" / "notes.txt").write_text("not a picture")
+    dataset = load(own, tmp_path / "cache")
+    assert len(dataset.test) == 24
+    assert [text.partition(": ")[0] for text in dataset.report.unreadable] == [
+        str(own / "test" / "red bar" / name) for name in ("broken.png", "notes.txt")
+    ]
 
 
-def test_missing_folder_says_what_to_name(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no folder: name one that holds train/CLASS"):
-        open_dataset(str(tmp_path / "nowhere"))
+def test_folder_without_a_readable_picture_is_refused(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            (tmp_path / name / f"{index}.png").write_bytes(b"no")
+    with pytest.raises(DataError, match="none of its 4 files is a readable picture"):
+        load(tmp_path, tmp_path / ".cache")
 
 
-def test_folder_without_classes_says_where_to_put_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no class folders"):
-        open_dataset(str(tmp_path))
-
-
-def test_class_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    for split in ("train", "test"):
-        (tmp_path / split / os.fsdecode(b"caf\xe9")).mkdir(parents=True)
-    with pytest.raises(DataError, match="is not named in UTF-8: rename it"):
-        open_dataset(str(tmp_path))
-
-
-def test_splits_with_different_classes_are_refused(shapes: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(shapes, tmp_path / "shapes")
-    (folder / "test" / "red bar").rename(folder / "test" / "blue bar")
-    with pytest.raises(DataError, match="only one of train/ and test/ holds 'blue bar', 'red bar'"):
-        open_dataset(str(folder))
-
-
-def test_single_class_is_refused(shapes: Path, tmp_path: Path) -> None:
-    for split in ("train", "test"):
-        shutil.copytree(shapes / split / "red bar", tmp_path / split / "red bar")
-    with pytest.raises(DataError, match="one class, 'red bar': at least 2"):
-        open_dataset(str(tmp_path))
-
-
-def test_class_with_one_picture_is_refused(shapes: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(shapes, tmp_path / "shapes")
-    for path in sorted((folder / "train" / "red bar").iterdir())[1:]:
-        path.unlink()
-    with pytest.raises(DataError, match="holds 1 of the 2 pictures"):
-        open_dataset(str(folder))
+def test_class_without_readable_pictures_is_refused(own: Path, tmp_path: Path) -> None:
+    for path in (own / "train" / "red bar").iterdir():
+        path.write_bytes(b"no")
+    with pytest.raises(DataError, match="class 'train/red bar' has 0 of the 2 different, readable pictures"):
+        load(own, tmp_path / "cache")

@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from train.data import Pixels, decode_samples, open_dataset
+from train.data import Dataset, load_dataset
 from train.hardware import find_hardware
 from train.learner import Learner
-from train.loop import EpochResult, TrainingError, evaluate, fit, predict
-from train.models import build_model
+from train.loop import EpochResult, TrainingError, _draw_evenly, evaluate, fit, predict
+from train.networks import build_network
 from train.recipes import Recipe, Stage
+from train.sources import list_pictures
 
 RECIPE = Recipe(
     input_side=16,
@@ -26,12 +27,11 @@ RECIPE = Recipe(
 
 
 @pytest.fixture(scope="module")
-def pixels(shapes: Path) -> tuple[Pixels, Pixels]:
-    dataset = open_dataset(str(shapes))
-    return decode_samples(dataset.train, 16, "train"), decode_samples(dataset.test, 16, "test")
+def dataset(shapes: Path, cache: Path) -> Dataset:
+    return load_dataset(list_pictures(str(shapes)), 16, 0, cache)
 
 
-def train(recipe: Recipe, pixels: tuple[Pixels, Pixels]) -> tuple[list[EpochResult], nn.Module]:
+def train(recipe: Recipe, dataset: Dataset) -> tuple[list[EpochResult], nn.Module]:
     results: list[EpochResult] = []
     models: list[nn.Module] = []
 
@@ -40,12 +40,12 @@ def train(recipe: Recipe, pixels: tuple[Pixels, Pixels]) -> tuple[list[EpochResu
         models.append(learner.average.module)
 
     torch.manual_seed(0)
-    fit(build_model("resnet", 3), recipe, *pixels, seed=0, on_epoch=on_epoch)
+    fit(build_network("resnet", 3), recipe, dataset.train, dataset.test, seed=0, on_epoch=on_epoch)
     return results, models[-1]
 
 
-def test_network_learns(pixels: tuple[Pixels, Pixels]) -> None:
-    results, model = train(RECIPE, pixels)
+def test_network_learns(dataset: Dataset) -> None:
+    results, model = train(RECIPE, dataset)
     assert [(result.epoch, result.side) for result in results] == [
         (1, 12),
         (2, 12),
@@ -55,27 +55,39 @@ def test_network_learns(pixels: tuple[Pixels, Pixels]) -> None:
         (6, 16),
     ]
     assert results[-1].loss < results[0].loss
-    assert evaluate(model, pixels[1], find_hardware()) >= 0.6
+    assert evaluate(model, dataset.test, find_hardware()) >= 0.6
 
 
-def test_same_seed_gives_the_same_weights(pixels: tuple[Pixels, Pixels]) -> None:
+def test_same_seed_gives_the_same_weights(dataset: Dataset) -> None:
     recipe = dataclasses.replace(RECIPE, stages=(Stage(1),))
-    (_, first), (_, second) = train(recipe, pixels), train(recipe, pixels)
+    (_, first), (_, second) = train(recipe, dataset), train(recipe, dataset)
     assert all(
         torch.equal(one, other)
         for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
 
 
-def test_loss_that_is_not_finite_stops_with_advice(pixels: tuple[Pixels, Pixels]) -> None:
+def test_loss_that_is_not_finite_stops_with_advice(dataset: Dataset) -> None:
     hot = dataclasses.replace(RECIPE, optimizer="sgd", learning_rate=1e30)
     with pytest.raises(TrainingError, match="lower the recipe's learning_rate"):
-        train(hot, pixels)
+        train(hot, dataset)
 
 
-def test_predictions_do_not_depend_on_the_other_pictures(pixels: tuple[Pixels, Pixels]) -> None:
-    _, model = train(dataclasses.replace(RECIPE, stages=(Stage(1),)), pixels)
+def test_predictions_do_not_depend_on_the_other_pictures(dataset: Dataset) -> None:
+    _, model = train(dataclasses.replace(RECIPE, stages=(Stage(1),)), dataset)
     hardware = dataclasses.replace(find_hardware(), bfloat16=False)
-    images = pixels[1].images
-    together = predict(model, images, hardware)
-    torch.testing.assert_close(together[:1], predict(model, images[:1], hardware), atol=1e-4, rtol=1e-4)
+    together = predict(model, dataset.test, hardware)
+    alone = dataclasses.replace(
+        dataset.test, indices=dataset.test.indices[:1], labels=dataset.test.labels[:1]
+    )
+    torch.testing.assert_close(together[:1], predict(model, alone, hardware), atol=1e-4, rtol=1e-4)
+
+
+def test_balance_draws_rare_classes_as_often_as_common_ones() -> None:
+    labels = torch.tensor([0] * 900 + [2] * 95 + [1] * 5)[torch.randperm(1000)]
+    drawn = _draw_evenly(labels, torch.Generator().manual_seed(0))
+    assert len(drawn) == 1000
+    assert all(280 < count < 390 for count in torch.bincount(labels[drawn]).tolist())
+    assert {position for position in drawn.tolist() if labels[position] == 1} == set(
+        (labels == 1).nonzero().flatten().tolist()
+    )

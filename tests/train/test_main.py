@@ -1,6 +1,9 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.support import ROOT
 
@@ -11,16 +14,39 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_missing_data_is_one_sentence_and_status_2(tmp_path: Path) -> None:
-    done = run("cnn", "--data", str(tmp_path / "none"), "--to", str(tmp_path / "run"))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["vgg"], "network 'vgg' does not exist: choose one of resnet, cnn, torchvision:NAME"),
+        (["cnn", "--recipe", "slow"], "recipe 'slow' does not exist for cnn: choose one of full, quick"),
+        (["cnn", "--size", "32"], "network 'cnn' does not take pictures of 32 x 32 pixels"),
+        (["resnet", "--size", "1"], "network 'resnet' does not take pictures of"),
+        (["cnn", "--data", "no/such"], "data 'no/such' is no folder: name one that holds CLASS/*"),
+    ],
+)
+def test_wrong_argument_is_one_sentence_and_status_2(
+    arguments: list[str], message: str, shapes: Path, tmp_path: Path
+) -> None:
+    done = run(*arguments[:1], "--data", str(shapes), "--to", str(tmp_path / "run"), *arguments[1:])
     assert done.returncode == 2
-    assert done.stderr.startswith("train: data ")
+    assert done.stderr.startswith(f"train: {message}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
-def test_unknown_network_names_the_valid_ones() -> None:
-    done = run("vgg")
+@pytest.mark.parametrize("option", ["--size", "--seed"])
+@pytest.mark.parametrize("value", ["-1", "0.5", "many"])
+def test_number_that_is_none_names_what_is_allowed(option: str, value: str) -> None:
+    done = run("cnn", f"{option}={value}")
     assert done.returncode == 2
-    assert "resnet" in done.stderr
-    assert "cnn" in done.stderr
+    assert f"'{value}' is no whole number" in done.stderr
+
+
+def test_strict_stops_before_training(shapes: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(shapes, tmp_path / "shapes")
+    (folder / "train" / "red bar" / "broken.png").write_bytes(b"no")
+    done = run("cnn", "--data", str(folder), "--to", str(tmp_path / "run"), "--strict")
+    assert done.returncode == 2
+    assert "broken.png" in done.stdout
+    assert "--strict allows none" in done.stderr
+    assert not (tmp_path / "run").exists()

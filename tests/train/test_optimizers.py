@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.models import build_model
+from train.networks import build_network
 from train.optimizers import Muon, build_optimizers, orthogonalize
 from train.recipes import Recipe, Stage
 
@@ -56,7 +56,7 @@ def test_muon_turns_a_weight_by_its_rate_and_keeps_its_norm() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "muon", "adamw"])
 @pytest.mark.parametrize("network", ["resnet", "cnn"])
 def test_optimizers_hold_each_parameter_once(network: str, optimizer: str) -> None:
-    model = build_model(network, 10)
+    model = build_network(network, 10)
     recipe = dataclasses.replace(RECIPE, optimizer=optimizer)
     optimizers = build_optimizers(model, recipe, torch.float32)
     groups = itertools.chain.from_iterable(one.param_groups for one in optimizers)
@@ -65,7 +65,7 @@ def test_optimizers_hold_each_parameter_once(network: str, optimizer: str) -> No
 
 
 def test_norms_and_biases_do_not_decay() -> None:
-    model = build_model("resnet", 10)
+    model = build_network("resnet", 10)
     decaying = {
         id(parameter)
         for optimizer in build_optimizers(model, dataclasses.replace(RECIPE, optimizer="sgd"), torch.float32)

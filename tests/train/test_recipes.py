@@ -1,13 +1,17 @@
 import pytest
 
-from train.models import MODELS
-from train.recipes import RECIPES, RecipeError, find_recipe
+from train.networks import OURS
+from train.recipes import OTHER_RECIPES, RECIPES, RecipeError, find_recipe
 
-NAMED = [(network, name) for network, recipes in RECIPES.items() for name in recipes]
+NAMED = [
+    (network, name)
+    for network, recipes in {**RECIPES, "torchvision:resnet18": OTHER_RECIPES}.items()
+    for name in recipes
+]
 
 
 def test_every_network_has_a_full_and_a_quick_recipe() -> None:
-    assert RECIPES.keys() == MODELS.keys()
+    assert RECIPES.keys() == OURS.keys()
     assert all({"full", "quick"} <= recipes.keys() for recipes in RECIPES.values())
 
 
@@ -35,5 +39,5 @@ def test_many_pictures_leave_the_recipe_as_it_is(network: str, name: str) -> Non
 
 
 def test_unknown_recipe_names_the_valid_ones() -> None:
-    with pytest.raises(RecipeError, match="'slow' does not exist for cnn: choose one of quick, full"):
+    with pytest.raises(RecipeError, match="'slow' does not exist for cnn: choose one of full, quick"):
         find_recipe("cnn", "slow")

@@ -9,14 +9,28 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.support import ROOT
-from train.checkpoint import FILE_NAME
-from train.run import METRICS, STATE
+from tests.support import ROOT, Shapes
+from train.checkpoint import FILE_NAME, load_checkpoint
+from train.folder import (
+    CLASSES,
+    CONFIG,
+    CONFUSION,
+    CURVES,
+    DATA,
+    METRICS,
+    MISTAKES,
+    STATE,
+    TENSORBOARD,
+)
+
+TINY = "tests.support:tiny_network"  # learns the shapes in seconds
 
 
 def start(*arguments: str | Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "train", "cnn", *map(str, arguments)]
+    command = [sys.executable, "-m", "train", TINY, "--recipe", "quick", "--size", "16", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
@@ -24,6 +38,14 @@ def finish(*arguments: str | Path) -> tuple[int, str]:
     process = start(*arguments)
     _, errors = process.communicate(timeout=120)
     return process.returncode, errors
+
+
+def wait_for_state(process: "subprocess.Popen[str]", folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not (folder / STATE).exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +62,29 @@ def metrics(folder: Path) -> list[dict[str, float]]:
     return [{name: value for name, value in json.loads(line).items() if name not in timed} for line in lines]
 
 
-def test_finished_run_keeps_a_checkpoint_and_a_line_an_epoch(uninterrupted: Path) -> None:
-    assert sorted(path.name for path in uninterrupted.iterdir()) == [FILE_NAME, METRICS]
+def test_finished_run_keeps_what_a_person_wants_to_see(uninterrupted: Path) -> None:
+    files = {FILE_NAME, CONFIG, DATA, METRICS, CURVES, CLASSES, CONFUSION, MISTAKES}
+    assert {path.name for path in uninterrupted.iterdir()} == files
     epochs = [line["epoch"] for line in metrics(uninterrupted)]
     assert epochs == list(range(1, len(epochs) + 1))
+    for name in (CURVES, CONFUSION, MISTAKES):
+        with Image.open(uninterrupted / name) as picture:
+            picture.load()
+            assert min(picture.size) > 200
+
+
+def test_run_says_what_it_ran_with(uninterrupted: Path) -> None:
+    config = json.loads((uninterrupted / CONFIG).read_text())
+    assert (config["network"], config["recipe"]["name"], config["seed"]) == (TINY, "quick", 0)
+    data = json.loads((uninterrupted / DATA).read_text())
+    assert data["counts"] == {name: [22, 2, 8] for name in Shapes.CLASS_NAMES}
+
+
+def test_class_table_has_every_class(uninterrupted: Path) -> None:
+    lines = (uninterrupted / CLASSES).read_text().splitlines()
+    assert lines[0] == "class,precision,recall,f1,pictures"
+    assert sorted(line.split(",")[0] for line in lines[1:]) == sorted(Shapes.CLASS_NAMES)
+    assert all(line.endswith(",8") for line in lines[1:])
 
 
 def test_killed_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(
@@ -51,11 +92,8 @@ def test_killed_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(
 ) -> None:
     arguments = ("--data", shapes, "--to", tmp_path / "run")
     process = start(*arguments)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run" / METRICS).exists() or len(metrics(tmp_path / "run")) < 7:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_state(process, tmp_path / "run")
+    time.sleep(0.3)  # some epochs further than what is saved
     process.send_signal(signal.SIGKILL)
     process.communicate()
     done = len(metrics(tmp_path / "run"))
@@ -82,11 +120,68 @@ def test_resuming_nothing_is_refused(shapes: Path, tmp_path: Path) -> None:
 
 def test_resuming_with_another_seed_is_refused(shapes: Path, tmp_path: Path) -> None:
     process = start("--data", shapes, "--to", tmp_path)
-    while not (tmp_path / STATE).exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    wait_for_state(process, tmp_path)
+    process.kill()
     process.communicate()
     status, errors = finish("--data", shapes, "--to", tmp_path, "--resume", "--seed", "1")
     assert status == 2
     assert "was started with seed 0, and this is 1" in errors
+
+
+def test_full_disk_keeps_the_last_good_checkpoint(uninterrupted: Path, shapes: Path, tmp_path: Path) -> None:
+    """A limit on the size of a file stands in for a full disk: both fail the write of the larger file.
+
+    The checkpoint has room; the state, three times as large, has not.
+    """
+    room = (uninterrupted / FILE_NAME).stat().st_size * 3 // 2
+    arguments = ["--data", str(shapes), "--to", str(tmp_path / "run")]
+    limited = f'ulimit -f {room // 1024}; exec {sys.executable} -m train {TINY} --size 16 "$@"'
+    done = subprocess.run(
+        ["/bin/bash", "-c", limited, "bash", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "File too large" in done.stderr
+    assert load_checkpoint(tmp_path / "run" / FILE_NAME).facts.class_names == Shapes.CLASS_NAMES
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+
+def test_tensorboard_gets_every_epoch_on_request(shapes: Path, tmp_path: Path) -> None:
+    status, errors = finish("--data", shapes, "--to", tmp_path, "--tensorboard")
+    assert status == 0, errors
+    events = EventAccumulator(str(tmp_path / TENSORBOARD))
+    events.Reload()
+    logged = [event.step for event in events.Scalars("held_out_accuracy")]
+    assert logged == [line["epoch"] for line in metrics(tmp_path)]
+
+
+def test_two_processes_train_one_network_as_well_as_one(
+    uninterrupted: Path, shapes: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [
+        "-m",
+        "train",
+        TINY,
+        "--recipe",
+        "quick",
+        "--size",
+        "16",
+        "--data",
+        str(shapes),
+        "--to",
+        str(tmp_path),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "2 process(es)" in done.stdout
+    together, alone = metrics(tmp_path), metrics(uninterrupted)
+    assert len(together) == len(alone)
+    # Batches are the same; batch norm over halves of them and dropout are not.
+    assert together[0]["loss"] == pytest.approx(alone[0]["loss"], rel=0.05)
+    best = [max(line["held_out_accuracy"] for line in run) for run in (together, alone)]
+    assert best[0] == pytest.approx(best[1], abs=0.2)

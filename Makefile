@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 RATE ?= 50
 DURATION ?= 30
-NETWORKS ?= resnet cnn
+RUNS ?= runs/resnet runs/cnn
 SERVICE := .venv/service
 DEV := .venv/dev
 
@@ -25,11 +25,16 @@ serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (P
 test: $(DEV)/.dev ## run every test
 	$(DEV)/bin/python -m pytest
 
-train: $(DEV)/.train ## train NETWORKS="resnet cnn" into runs/
-	set -e; for network in $(NETWORKS); do $(DEV)/bin/python -m train $$network; done
+train: $(DEV)/.train ## train both networks on CIFAR-10 into runs/, or as ARGS="NETWORK --data FOLDER ..." says
+ifdef ARGS
+	$(DEV)/bin/python -m train $(ARGS)
+else
+	$(DEV)/bin/python -m train resnet
+	$(DEV)/bin/python -m train cnn
+endif
 
-export: $(DEV)/.train ## turn runs/NETWORK into the next version under artifacts/
-	set -e; for network in $(NETWORKS); do $(DEV)/bin/python -m export runs/$$network; done
+export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versions under artifacts/
+	set -e; for run in $(RUNS); do $(DEV)/bin/python -m export "$$run"; done
 
 loadtest: $(SERVICE)/.installed $(DEV)/.dev ## drive the service at RATE=50 for DURATION=30 s; fail at p95 >= 50 ms
 	$(DEV)/bin/python -m loadtest --server-python $(SERVICE)/bin/python --rate $(RATE) --duration $(DURATION)

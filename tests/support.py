@@ -71,6 +71,26 @@ class Shapes:
             draw.rectangle(box, fill="green")
         return image
 
+    def write_odd(self, folder: Path, pictures: int = 30) -> dict[str, str]:
+        """FOLDER/CLASS/* as people have them: any script, spaces, what is broken and what is no picture.
+
+        Returns what the class of each shape is called there.
+        """
+        called = dict(zip(self.CLASS_NAMES, ("青い 輪", "grüne Fläche", "красная полоса"), strict=True))
+        for name, class_name in called.items():
+            target = folder / class_name
+            target.mkdir(parents=True)
+            for index in range(pictures):
+                suffix = self._SUFFIXES[index % len(self._SUFFIXES)]
+                mode = ("RGB", "RGBA", "P")[index // 6 % 3] if suffix == "png" else "RGB"
+                self.draw(name).convert(mode).save(target / f"фото № {index}.{suffix}")
+        first = folder / called["red bar"]
+        (first / "Thumbs.db").write_bytes(b"\0" * 100)
+        (first / "broken off.jpg").write_bytes(encode(self.draw("red bar"), "JPEG")[:200])
+        (first / "copy of 0.png").write_bytes((first / "фото № 0.png").read_bytes())
+        (first / ".hidden").touch()
+        return called
+
     def write(self, folder: Path, train: int = 24, test: int = 8) -> None:
         """FOLDER/{train,test}/CLASS/, with that many pictures a class."""
         for split, count in (("train", train), ("test", test)):

@@ -10,8 +10,9 @@ from export.pipeline import export_bundle
 from service.bundle import refuse_existing
 from service.errors import BundleError
 from train.checkpoint import FILE_NAME, CheckpointError, load_checkpoint
+from train.folder import data_of_run
 from train.networks import NetworkError
-from train.sources import DataError
+from train.sources import DataError, default_source
 
 ARTIFACTS = Path("artifacts")
 
@@ -26,7 +27,8 @@ def main() -> int:
         checkpoint = load_checkpoint(arguments.run / FILE_NAME)
         folder = arguments.to or _next_version(ARTIFACTS / arguments.run.resolve().name)
         refuse_existing(folder)
-        manifest = export_bundle(checkpoint, arguments.data or checkpoint.facts.data, folder)
+        source = arguments.data or data_of_run(arguments.run) or default_source()
+        manifest = export_bundle(checkpoint, source, folder)
     except GateError as error:
         print(f"export: {error}; nothing was written", file=sys.stderr)
         return 1

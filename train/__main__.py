@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from train.memory import keep_freed_memory
 from train.networks import NetworkError
 from train.recipes import RecipeError, find_recipe
 from train.run import Job, train_network
-from train.sources import CIFAR10, DataError
+from train.sources import DataError, default_source
 
 
 def main() -> int:
@@ -59,7 +58,7 @@ def _parse() -> argparse.Namespace:
     add("--recipe", default="full", help="how to train it: full (default) or quick")
     add(
         "--data",
-        default=os.environ.get("GLIMPSE_DATA") or CIFAR10,
+        default=default_source(),
         help="cifar10, or a folder with CLASS/* or {train,val,test}/CLASS/* "
         "(default: $GLIMPSE_DATA, else cifar10)",
     )

@@ -1,12 +1,14 @@
 """A trained network on disk: one safetensors file, weights in its body and facts in its header."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -29,7 +31,6 @@ class Facts:
     network: str
     class_names: tuple[str, ...]
     input_side: int  # pixels
-    data: str  # what --data was: "cifar10" or a folder
     data_name: str
     data_sha256: str
     split_seed: int
@@ -73,22 +74,39 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read weights and facts; no code from the file is run.
 
     Raises:
-        CheckpointError: no such file, not safetensors, or without Glimpse's facts.
+        CheckpointError: no such file, not safetensors, without Glimpse's facts, or with NaN in its weights.
     """
     if not path.is_file():
         raise CheckpointError(f"{str(path)!r} does not exist: train a network first (make train)")
     weights, facts = read_tensors(path)
+    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f"{str(path)!r} holds weights that are not finite, in {', '.join(broken)}: train again"
+        )
     try:
         return Checkpoint(weights, Facts(**{**facts, "class_names": tuple(facts["class_names"])}))
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{str(path)!r} is a checkpoint without its facts: {error}") from error
 
 
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all weights, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """What save_checkpoint writes."""
+    return _encode(checkpoint.weights, dataclasses.asdict(checkpoint.facts))
+
+
 def write_tensors(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], path: Path) -> None:
     """Write tensors and JSON facts, whole or not at all."""
-    header = {_HEADER_KEY: json.dumps(facts)}
-    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, header)
-    write_whole(path, content)
+    write_whole(path, _encode(tensors, facts))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -104,3 +122,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return tensors, json.loads(header[_HEADER_KEY])
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"{str(path)!r} is not a checkpoint of Glimpse, or broken: {error}") from error
+
+
+def _encode(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(plain, {_HEADER_KEY: json.dumps(facts)})

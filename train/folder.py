@@ -70,6 +70,15 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         )
 
 
+def data_of_run(folder: Path) -> str | None:
+    """Where the run of a folder had its pictures from, if it says so."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8", errors="surrogateescape"))
+    except (OSError, ValueError):
+        return None
+    return config.get("data") if isinstance(config, dict) else None
+
+
 class RunFolder:
     """What a run has reached, in memory and on disk."""
 
@@ -84,9 +93,9 @@ class RunFolder:
         self._tensorboard = tensorboard
         self._writer: SummaryWriter | None = None
 
-    def begin(self, dataset: Dataset) -> None:
+    def begin(self, dataset: Dataset, source: str) -> None:
         """Say what runs, on what."""
-        config = dataclasses.asdict(self._facts)
+        config = {"data": source, **dataclasses.asdict(self._facts)}
         del config["held_out_accuracy"]
         self._write_json(CONFIG, config)
         self._write_json(DATA, dataclasses.asdict(dataset.report))

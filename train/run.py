@@ -67,7 +67,7 @@ def train_network(job: Job) -> None:
         _log_start(facts, dataset, count_parameters(network), parallel)
         folder = RunFolder(job.folder, facts, recipe.epochs, tensorboard=job.tensorboard)
         if parallel.is_first:
-            folder.begin(dataset)
+            folder.begin(dataset, job.source)
         fit(
             *(network, recipe, dataset.train, dataset.held_out, job.seed, folder.end_epoch),
             resume=folder.restore() if job.resume else None,
@@ -113,7 +113,6 @@ def _facts(job: Job, recipe: Recipe, dataset: Dataset) -> Facts:
         network=job.network,
         class_names=dataset.class_names,
         input_side=recipe.input_side,
-        data=job.source,
         data_name=dataset.name,
         data_sha256=dataset.sha256,
         split_seed=job.split_seed,

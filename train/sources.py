@@ -1,6 +1,7 @@
 """CIFAR-10 or a labelled folder in; which pictures there are, in which class and which split, out."""
 
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,11 @@ class Listing:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def default_source() -> str:
+    """CIFAR-10: the folder in $GLIMPSE_DATA, or its name, by which it is downloaded."""
+    return os.environ.get("GLIMPSE_DATA") or CIFAR10
 
 
 def list_pictures(source: str) -> Listing:

@@ -11,7 +11,6 @@ FACTS = Facts(
     network="cnn",
     class_names=("a", "b"),
     input_side=64,
-    data="cifar10",
     data_name="cifar10",
     data_sha256="0",
     split_seed=0,

@@ -5,7 +5,9 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 RATE ?= 50
 DURATION ?= 30
-RUNS ?= runs/resnet runs/cnn
+# What was trained here; else the newest committed weights of each model.
+RUNS ?= $(or $(wildcard runs/resnet runs/cnn),$(shell for model in artifacts/*/; do \
+	ls -d $$model[0-9]* | sort -V | tail -n 1; done))
 SERVICE := .venv/service
 DEV := .venv/dev
 
@@ -33,8 +35,8 @@ else
 	$(DEV)/bin/python -m train cnn
 endif
 
-export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versions under artifacts/
-	set -e; for run in $(RUNS); do $(DEV)/bin/python -m export "$$run"; done
+export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versions under artifacts/ (LIMITS=)
+	set -e; for run in $(RUNS); do $(DEV)/bin/python -m export "$$run" $(LIMITS); done
 
 loadtest: $(SERVICE)/.installed $(DEV)/.dev ## drive the service at RATE=50 for DURATION=30 s; fail at p95 >= 50 ms
 	$(DEV)/bin/python -m loadtest --server-python $(SERVICE)/bin/python --rate $(RATE) --duration $(DURATION)

@@ -1,12 +1,18 @@
-"""`python -m export runs/NETWORK`: turn a trained network into a bundle under artifacts/."""
+"""`python -m export RUN`: turn trained weights into a bundle; `verify` and `show BUNDLE` look at one."""
 
 import argparse
+import dataclasses
 import logging
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from export.gates import GateError
-from export.pipeline import export_bundle
+import torch
+
+from export.gates import GateError, Limits
+from export.pipeline import Order, export_bundle
+from export.show import show_bundle
+from export.verify import verify_bundle
 from service.bundle import refuse_existing
 from service.errors import BundleError
 from train.checkpoint import FILE_NAME, CheckpointError, load_checkpoint
@@ -15,20 +21,26 @@ from train.networks import NetworkError
 from train.sources import DataError, default_source
 
 ARTIFACTS = Path("artifacts")
+_LIMITS = {
+    "parity_atol": "largest absolute difference from PyTorch",
+    "parity_rtol": "largest relative difference from PyTorch",
+    "min_accuracy": "accuracy on test",
+    "max_accuracy_loss": "share of test pictures that int8 may lose",
+    "min_agreement": "share of test pictures that int8 must answer like fp32",
+    "max_ece": "expected calibration error on test",
+    "max_coverage_gap": "distance of prediction sets' coverage on test from what they claim",
+}
 
 
-def main() -> int:
-    """Parse, export, report; the exit status: 1 for a failed gate, 2 for bad input."""
-    arguments = _parse()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for chatty in ("onnxscript", "onnx_ir"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, act, report; the exit status: 1 for a failed gate, 2 for bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    actions: dict[str, Callable[[list[str]], None]] = {"verify": _verify, "show": _show}
     try:
-        checkpoint = load_checkpoint(arguments.run / FILE_NAME)
-        folder = arguments.to or _next_version(ARTIFACTS / arguments.run.resolve().name)
-        refuse_existing(folder)
-        source = arguments.data or data_of_run(arguments.run) or default_source()
-        manifest = export_bundle(checkpoint, source, folder)
+        if given and given[0] in actions:
+            actions[given[0]](given[1:])
+        else:
+            _export(given)
     except GateError as error:
         print(f"export: {error}; nothing was written", file=sys.stderr)
         return 1
@@ -38,12 +50,44 @@ def main() -> int:
     except KeyboardInterrupt:
         print("export: stopped; nothing was written", file=sys.stderr)
         return 130
-    variant = manifest.variants["fp32"]
-    print(
-        f"{folder}: {variant.accuracy:.2%} on {variant.test_count} test pictures, ECE {variant.ece:.4f}, "
-        f"{variant.size_bytes / 1e6:.1f} MB"
-    )
     return 0
+
+
+def _export(given: list[str]) -> None:
+    arguments = _parse_export(given)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("export").setLevel(logging.INFO)
+    torch.set_num_threads(1)  # more would add up in another order: the bundle would depend on the machine
+    checkpoint = load_checkpoint(arguments.run / FILE_NAME)
+    folder = arguments.to or _next_version(ARTIFACTS / _model_name(arguments.run.resolve()))
+    refuse_existing(folder)
+    order = Order(
+        folder=folder,
+        source=arguments.data or data_of_run(arguments.run) or default_source(),
+        variants=("fp32",) if arguments.float_only else ("fp32", "int8"),
+        limits=Limits(**{name: getattr(arguments, name) for name in _LIMITS}),
+        unfamiliar=arguments.unfamiliar,
+        other_data=arguments.other_data,
+    )
+    manifest = export_bundle(checkpoint, order)
+    for name, variant in manifest.variants.items():
+        accuracy = f"{variant.accuracy:.2%} on {variant.test_count} test pictures"
+        print(f"{folder} {name}: {accuracy}, ECE {variant.ece:.4f}, {variant.size_bytes / 1e6:.1f} MB")
+    print(f"{len(manifest.gates)} gates passed; the card is {folder / 'card' / 'README.md'}")
+
+
+def _verify(given: list[str]) -> None:
+    for finding in verify_bundle(_parse_bundle("verify", "check a bundle again", given)):
+        print(finding)
+
+
+def _show(given: list[str]) -> None:
+    print(show_bundle(_parse_bundle("show", "print a bundle as a table", given)))
+
+
+def _model_name(run: Path) -> str:
+    """A run is called as its folder, and a bundle, whose weights may be exported anew, as its model."""
+    return run.parent.name if run.name.isdecimal() else run.name
 
 
 def _next_version(folder: Path) -> Path:
@@ -51,14 +95,37 @@ def _next_version(folder: Path) -> Path:
     return folder / str(max(taken, default=0) + 1)
 
 
-def _parse() -> argparse.Namespace:
+def _parse_bundle(action: str, what: str, given: list[str]) -> Path:
+    parser = argparse.ArgumentParser(prog=f"python -m export {action}", description=what)
+    parser.add_argument("bundle", type=Path, help="folder MODEL/VERSION, such as artifacts/resnet/2")
+    folder: Path = parser.parse_args(given).bundle
+    return folder
+
+
+def _parse_export(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of a training run, such as runs/resnet")
-    parser.add_argument(
-        "--to", type=Path, help="folder MODEL/VERSION to write (default: artifacts/RUN/, the next version)"
-    )
-    parser.add_argument("--data", help="cifar10 or a folder (default: what the run was trained on)")
-    return parser.parse_args()
+    add = parser.add_argument
+    add("run", type=Path, help="folder with checkpoint.safetensors: of a run, or of a bundle")
+    add("--to", type=Path, help="folder MODEL/VERSION to write (default: artifacts/RUN/, the next version)")
+    add("--data", help="cifar10 or a folder (default: what the run was trained on)")
+    add("--other-data", action="store_true", help="accept data that changed since the training")
+    add("--float-only", action="store_true", help="no int8")
+    add("--unfamiliar", type=Path, help="folder of pictures of other things, to see how many are caught")
+    defaults = dataclasses.asdict(Limits())
+    for name, what in _LIMITS.items():
+        option = f"--{name.replace('_', '-')}"
+        add(option, type=_share, default=defaults[name], help=f"{what} (default: {defaults[name]:g})")
+    return parser.parse_args(given)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return value
 
 
 if __name__ == "__main__":

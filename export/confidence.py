@@ -31,7 +31,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         return loss
 
     optimizer.step(closure)
-    return float(log_temperature.detach().exp())
+    # The last digits hang on the number of threads that added up, and would change the bundle.
+    return float(f"{log_temperature.detach().exp():.6g}")
 
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor) -> float:
@@ -56,3 +57,30 @@ def prediction_set_quantile(probabilities: Tensor, labels: Tensor, alpha: float)
 def low_confidence_threshold(probabilities: Tensor, passing: float) -> float:
     """The largest probability that a share `passing` of the pictures reaches."""
     return float(probabilities.double().max(1).values.quantile(1 - passing))
+
+
+def prediction_sets(probabilities: Tensor, quantile: float) -> Tensor:
+    """Which classes are in each picture's set, bool (N, classes); as the service decides it."""
+    return probabilities >= 1 - quantile
+
+
+def reliability(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean confidence, accuracy and count of each confidence bin that holds pictures; each (bins,)."""
+    confidence, predicted = probabilities.double().max(1)
+    correct = (predicted == labels).double()
+    bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
+    zeros = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)
+    counts = torch.bincount(bins, minlength=CALIBRATION_BINS)
+    filled = counts > 0
+    sums = (zeros.index_add(0, bins, values)[filled] for values in (confidence, correct))
+    mean_confidence, accuracy = (total / counts[filled] for total in sums)
+    return mean_confidence, accuracy, counts[filled]
+
+
+def binomial_interval(right: int, count: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share."""
+    z = 1.959964
+    share = right / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return middle - half, middle + half

@@ -4,53 +4,97 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx
 import torch
+from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
+from export.names import INPUT, LOGITS, OPSET, PROBABILITIES
 from train.preprocess import Normalize
 
-OPSET = 18
-INPUT = "images"
-LOGITS = "logits"
-PROBABILITIES = "probabilities"
+LICENSE = "Apache-2.0"
 
 
-class Deployable(nn.Module):
-    """The network with its preprocessing in front and its temperature and softmax behind."""
+class FromPixels(nn.Module):
+    """The network with its preprocessing in front."""
 
-    def __init__(self, network: nn.Module, temperature: float) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.normalize = Normalize()
         self.network = network
-        self.temperature = temperature
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (N, H, W, 3) to logits and calibrated probabilities, each float32 (N, classes)."""
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, H, W, 3) to logits, float32 (N, classes)."""
         # Traced channels last, pooling would end in a Gather over computed strides.
-        logits = self.network(self.normalize(images).contiguous())
-        return logits, torch.softmax(logits / self.temperature, dim=1)
+        logits: Tensor = self.network(self.normalize(images).contiguous())
+        return logits
 
 
-def build_graph(deployable: Deployable, side: int, metadata: Mapping[str, str]) -> bytes:
-    """Trace `deployable` with a symbolic batch; the same weights give the same bytes.
+def trace_from_pixels(network: nn.Module, side: int) -> onnx.ModelProto:
+    """uint8 `images` (N, side, side, 3) to `logits`, all in float."""
+    example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    return _trace(FromPixels(network), example)
+
+
+def trace_network(network: nn.Module, side: int) -> onnx.ModelProto:
+    """The bare network: normalised float `images` (N, 3, side, side) to `logits`."""
+    return _trace(network, torch.zeros(2, 3, side, side))
+
+
+def finish(model: onnx.ModelProto, temperature: float, metadata: Mapping[str, str]) -> bytes:
+    """Add calibrated probabilities and metadata; the same model gives the same bytes.
 
     Args:
-        deployable: is put into evaluation mode.
-        side: the input's height and width in pixels.
+        model: ends in `logits`, (N, classes); left as it is.
+        temperature: divides the logits before softmax.
         metadata: goes into the file, so that it explains itself without Glimpse.
     """
-    deployable.eval()
-    example = torch.zeros(
-        2, side, side, 3, dtype=torch.uint8
-    )  # 2: a batch of 1 would be taken for a constant
+    finished = onnx.ModelProto()
+    finished.CopyFrom(model)
+    graph = finished.graph
+    graph.initializer.append(numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
+    graph.node.append(helper.make_node("Div", [LOGITS, "temperature"], ["calibrated"], "calibrate"))
+    graph.node.append(helper.make_node("Softmax", ["calibrated"], [PROBABILITIES], "softmax", axis=-1))
+    (logits,) = graph.output
+    probabilities = onnx.ValueInfoProto()
+    probabilities.CopyFrom(logits)
+    probabilities.name = PROBABILITIES
+    graph.output.append(probabilities)
+    _strip_traces(finished)
+    _drop_unused_domains(finished)
+    finished.producer_name, finished.producer_version = "glimpse", ""
+    helper.set_model_props(finished, dict(sorted(metadata.items())))
+    content: bytes = finished.SerializeToString(deterministic=True)
+    return content
+
+
+def describe(
+    class_names: Sequence[str], architecture: str, recipe: object, weights_sha256: str, temperature: float
+) -> dict[str, str]:
+    """The metadata that lets a stranger use the graph."""
+    return {
+        "glimpse.architecture": architecture,
+        "glimpse.class_names": json.dumps(list(class_names)),
+        "glimpse.input": "uint8 RGB (N, height, width, 3), 0..255, pictures resized to it bilinearly",
+        "glimpse.license": LICENSE,
+        "glimpse.outputs": "logits; probabilities = softmax(logits / temperature)",
+        "glimpse.recipe": json.dumps(recipe, sort_keys=True),
+        "glimpse.temperature": repr(temperature),
+        "glimpse.weights_sha256": weights_sha256,
+    }
+
+
+def _trace(module: nn.Module, example: Tensor) -> onnx.ModelProto:
+    """Trace with a symbolic batch; the example has 2, since a batch of 1 would be taken for a constant."""
+    module.eval()
     with warnings.catch_warnings():  # PyTorch warns of its own internals, which nobody here can change
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.onnx.export(
-            deployable,
+            module,
             (example,),
             input_names=[INPUT],
-            output_names=[LOGITS, PROBABILITIES],
+            output_names=[LOGITS],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             opset_version=OPSET,
             dynamo=True,
@@ -61,21 +105,30 @@ def build_graph(deployable: Deployable, side: int, metadata: Mapping[str, str]) 
         raise RuntimeError("torch.onnx.export gave no program")
     model = program.model_proto
     _strip_traces(model)
-    model.producer_name, model.producer_version = "glimpse", ""
-    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
-    graph: bytes = model.SerializeToString(deterministic=True)
-    return graph
+    _pool_globally(model.graph)
+    return model
 
 
-def describe(class_names: Sequence[str], architecture: str, temperature: float) -> dict[str, str]:
-    """The metadata that lets a stranger use the graph."""
-    return {
-        "glimpse.architecture": architecture,
-        "glimpse.class_names": json.dumps(list(class_names)),
-        "glimpse.input": "uint8 RGB (N, height, width, 3), 0..255, pictures resized to it bilinearly",
-        "glimpse.outputs": "logits; probabilities = softmax(logits / temperature)",
-        "glimpse.temperature": repr(temperature),
-    }
+def _pool_globally(graph: onnx.GraphProto) -> None:
+    """Say global average pooling where the exporter says mean: only the former can be quantised."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type != "ReduceMean" or len(node.input) != 2 or node.input[1] not in constants:
+            continue
+        axes = sorted(numpy_helper.to_array(constants[node.input[1]]).tolist())
+        keeps = all(attribute.i for attribute in node.attribute if attribute.name == "keepdims")
+        if keeps and axes in ([2, 3], [-2, -1]):
+            graph.initializer.remove(constants[node.input[1]])
+            node.op_type = "GlobalAveragePool"
+            del node.input[1:], node.attribute[:]
+
+
+def _drop_unused_domains(model: onnx.ModelProto) -> None:
+    """Forget operator sets that no node is from: ONNX Runtime's tools note all those that they know."""
+    used = {node.domain for node in model.graph.node}
+    kept = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
 
 
 def _strip_traces(model: onnx.ModelProto) -> None:

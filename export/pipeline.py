@@ -1,108 +1,149 @@
-"""A checkpoint and its data in; graph, confidence, gates and, when all pass, a bundle out."""
+"""A checkpoint and its data in; graphs, confidence, gates and, when all pass, a bundle out."""
 
-import io
+import dataclasses
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
-from PIL import Image
-from torch import Tensor
+from numpy.typing import NDArray
 
-from export import confidence, gates
-from export.graph import LOGITS, Deployable, build_graph, describe
+from export import gates
+from export.card import FOLDER as CARD
+from export.card import Findings, write_card
+from export.fusion import inspect_fusion
+from export.golden import make_golden
+from export.graph import LICENSE, FromPixels, describe, finish, trace_from_pixels, trace_network
+from export.latency import measure_latency
+from export.measure import Measured, calibrate, evaluate, measure
+from export.quantize import quantize
+from export.unfamiliar import read_unfamiliar
 from service.bundle import (
     GOLDEN,
-    Golden,
+    Gate,
     InputSpec,
     Manifest,
     Provenance,
-    Variant,
+    VariantName,
     encode_golden,
     sha256,
     write_bundle,
 )
-from service.imaging import decode
-from train.checkpoint import Checkpoint, CheckpointError, Facts
-from train.data import Dataset, Pixels, load_dataset
+from service.classifier import open_session
+from train.checkpoint import (
+    FILE_NAME,
+    Checkpoint,
+    CheckpointError,
+    Facts,
+    encode_checkpoint,
+    weights_sha256,
+)
+from train.data import Dataset, load_dataset
 from train.networks import count_parameters
 from train.provenance import library_versions
 from train.sources import list_pictures
 
 logger = logging.getLogger(__name__)
 
-GRAPH = "model.onnx"
-PREDICTION_SET_ALPHA = 0.05
-CONFIDENT_SHARE = 0.95  # of held-out pictures that are not called low confidence
-GOLDEN_PICTURES = 10
-BATCH = 100
+GRAPHS: dict[VariantName, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+CALIBRATION_PICTURES = 512
+_CALIBRATION_SEED = 0
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """A split's logits, float32 (N, classes), as ONNX Runtime gives them, and its labels."""
+class Order:
+    """What to export, and how strictly."""
 
-    logits: Tensor
-    labels: Tensor
+    folder: Path  # <model>/<version> to write
+    source: str  # the data that the checkpoint was trained on
+    variants: Sequence[VariantName] = ("fp32", "int8")
+    limits: gates.Limits = dataclasses.field(default_factory=gates.Limits)
+    unfamiliar: Path | None = None  # pictures of none of the classes
+    other_data: bool = False  # calibrate and measure although the network was trained on other pictures
 
-    def probabilities(self, temperature: float) -> Tensor:
-        """(N, classes)."""
-        return torch.softmax(self.logits / temperature, dim=1)
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished graph of one variant, and what was measured with it."""
+
+    graph: bytes
+    session: onnxruntime.InferenceSession
+    measured: Measured
 
 
-def export_bundle(checkpoint: Checkpoint, source: str, folder: Path) -> Manifest:
-    """Build, check, calibrate and measure; then write the bundle folder=<model>/<version> whole.
+def export_bundle(checkpoint: Checkpoint, order: Order) -> Manifest:
+    """Build, calibrate, measure and check every variant; then write the bundle whole.
 
     Raises:
         CheckpointError: the checkpoint and the data do not belong together.
-        DataError: pictures can't be decoded.
-        GateError: the graph failed a gate; nothing is written.
+        NetworkError: the checkpoint's network does not exist here.
+        DataError: the data can't be read.
+        GateError: a graph failed a gate; nothing is written.
         BundleError: the folder exists.
+        OSError: the bundle can't be written; nothing is left of it.
     """
     facts = checkpoint.facts
     network = checkpoint.model()
-    dataset = _load_same_data(facts, source)
+    dataset = _load_data(facts, order)
+    side = facts.input_side
+    unfamiliar = read_unfamiliar(order.unfamiliar, side) if order.unfamiliar else None
+    log = gates.GateLog()
 
-    # The temperature stands inside the graph, so a first graph without one is needed to fit it.
-    uncalibrated = build_graph(Deployable(network, 1.0), facts.input_side, {})
-    calibration = _evaluate(uncalibrated, dataset.held_out)
-    temperature = confidence.fit_temperature(calibration.logits, calibration.labels)
-    deployable = Deployable(network, temperature)
-    metadata = describe(facts.class_names, facts.network, temperature)
-    graph = build_graph(deployable, facts.input_side, metadata)
+    traced: dict[VariantName, onnx.ModelProto] = {"fp32": trace_from_pixels(network, side)}
+    if "int8" in order.variants:
+        logger.info("quantising on %d training pictures", min(CALIBRATION_PICTURES, len(dataset.train)))
+        traced["int8"] = quantize(trace_network(network, side), _calibration_pictures(dataset))
+    weights = weights_sha256(checkpoint.weights)
+    candidates: dict[VariantName, Candidate] = {}
+    for name, model in traced.items():
+        logger.info("measuring %s", name)
+        candidates[name] = _make_candidate(model, checkpoint, dataset, unfamiliar, weights)
+        if name != "fp32":
+            candidates[name] = _compared(candidates[name], candidates["fp32"])
+        _check(log, name, candidates, checkpoint, dataset, order.limits)
+    temperature = candidates["fp32"].measured.calibration.temperature
+    if "fp32" not in order.variants:
+        del candidates["fp32"]
 
-    gates.check_structure(graph, facts.input_side, len(facts.class_names))
-    images, _ = next(dataset.held_out.batches(gates.PARITY_PICTURES))
-    difference = gates.check_parity(graph, deployable, images)
-    logger.info("parity: at most %.1e from PyTorch at batches %s", difference, gates.PARITY_BATCHES)
-    variant = _measure(graph, temperature, calibration, _evaluate(graph, dataset.test))
-    files = {GRAPH: graph, GOLDEN: encode_golden(_golden(deployable, dataset.held_out, facts.input_side))}
+    sessions = {name: one.session for name, one in candidates.items()}
+    golden = make_golden(network, temperature, sessions, dataset, side)
+    files = {GRAPHS[name]: one.graph for name, one in candidates.items()} | {GOLDEN: encode_golden(golden)}
     manifest = Manifest(
-        name=folder.parent.name,
-        version=folder.name,
+        name=order.folder.parent.name,
+        version=order.folder.name,
         architecture=facts.network,
         parameters=count_parameters(network),
         class_names=facts.class_names,
-        input=InputSpec(height=facts.input_side, width=facts.input_side),
+        input=InputSpec(height=side, width=side),
         files={name: sha256(content) for name, content in files.items()},
-        variants={"fp32": variant},
+        variants={name: one.measured.variant(GRAPHS[name], one.graph) for name, one in candidates.items()},
+        unfamiliar=order.unfamiliar.resolve().name if order.unfamiliar else None,
+        gates=tuple(Gate(**dataclasses.asdict(passed)) for passed in log.passed),
+        weights_sha256=weights,
+        license=LICENSE,
         provenance=Provenance(
             dataset=facts.data_name,
             dataset_sha256=facts.data_sha256,
+            measured_sha256=dataset.sha256 if dataset.sha256 != facts.data_sha256 else None,
+            split_seed=facts.split_seed,
             recipe=facts.recipe,
             seed=facts.seed,
             git_commit=facts.git_commit,
             versions=library_versions("torch", "onnx", "onnxruntime", "pillow"),
         ),
     )
-    write_bundle(manifest, files, folder)
+    card = _write_card(manifest, candidates, dataset)
+    weights_file = {FILE_NAME: encode_checkpoint(checkpoint)}
+    write_bundle(manifest, {**files, **weights_file, **card}, order.folder)
     return manifest
 
 
-def _load_same_data(facts: Facts, source: str) -> Dataset:
-    listing = list_pictures(source)
+def _load_data(facts: Facts, order: Order) -> Dataset:
+    listing = list_pictures(order.source)
     if listing.class_names != facts.class_names:
         raise CheckpointError(
             f"the checkpoint knows {facts.class_names}, the data has {listing.class_names}: "
@@ -110,59 +151,97 @@ def _load_same_data(facts: Facts, source: str) -> Dataset:
         )
     dataset = load_dataset(listing, facts.input_side, facts.split_seed)
     # Pictures that moved between the splits would be calibrated on although the network has learnt them.
-    if dataset.sha256 != facts.data_sha256:
+    if dataset.sha256 != facts.data_sha256 and not order.other_data:
         raise CheckpointError(
             f"data {dataset.name!r} holds other pictures than the network was trained on: "
-            "restore them, or train again"
+            "restore them, train again, or accept these with --other-data if none that it was trained on is "
+            "held out or in the test now"
         )
     return dataset
 
 
-def _evaluate(graph: bytes, pixels: Pixels) -> Evaluated:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    parts = [session.run([LOGITS], {"images": images.numpy()})[0] for images, _ in pixels.batches(BATCH)]
-    return Evaluated(torch.cat([torch.from_numpy(part) for part in parts]), pixels.labels)
+def _calibration_pictures(dataset: Dataset) -> NDArray[np.uint8]:
+    generator = torch.Generator().manual_seed(_CALIBRATION_SEED)
+    chosen = torch.randperm(len(dataset.train), generator=generator)[:CALIBRATION_PICTURES]
+    images: NDArray[np.uint8] = dataset.train.take(chosen)[0].numpy()
+    return images
 
 
-def _measure(graph: bytes, temperature: float, held_out: Evaluated, test: Evaluated) -> Variant:
-    """Thresholds come from the held-out pictures, and what they lead to from test."""
-    calibration = held_out.probabilities(temperature)
-    probabilities = test.probabilities(temperature)
-    return Variant(
-        file=GRAPH,
-        size_bytes=len(graph),
-        accuracy=int((test.logits.argmax(1) == test.labels).sum()) / len(test.labels),
-        test_count=len(test.labels),
-        held_out_count=len(held_out.labels),
-        ece=confidence.expected_calibration_error(probabilities, test.labels),
-        temperature=temperature,
-        prediction_set_alpha=PREDICTION_SET_ALPHA,
-        prediction_set_quantile=confidence.prediction_set_quantile(
-            calibration, held_out.labels, PREDICTION_SET_ALPHA
-        ),
-        low_confidence_threshold=confidence.low_confidence_threshold(calibration, CONFIDENT_SHARE),
-    )
+def _make_candidate(
+    model: onnx.ModelProto,
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    unfamiliar: NDArray[np.uint8] | None,
+    weights: str,
+) -> Candidate:
+    """Calibrate on the held-out pictures, then measure on test what that leads to."""
+    # The temperature stands inside the graph, so one without is needed to fit it.
+    uncalibrated = open_session(finish(model, 1.0, {}))
+    held_out = evaluate(uncalibrated, dataset.held_out)
+    calibration = calibrate(held_out)
+    facts = checkpoint.facts
+    metadata = describe(facts.class_names, facts.network, facts.recipe, weights, calibration.temperature)
+    graph = finish(model, calibration.temperature, metadata)
+    session = open_session(graph)
+    measured = measure(calibration, held_out, evaluate(session, dataset.test))
+    if unfamiliar is not None:
+        measured = dataclasses.replace(measured, unfamiliar_caught=measured.caught(session, unfamiliar))
+    return Candidate(graph, session, measured)
 
 
-def _golden(deployable: Deployable, pixels: Pixels, side: int) -> Golden:
-    """The first held-out picture of each class, with PyTorch's probabilities.
+def _compared(one: Candidate, reference: Candidate) -> Candidate:
+    agreement = one.measured.test.agreement(reference.measured.test)
+    return dataclasses.replace(one, measured=dataclasses.replace(one.measured, agreement=agreement))
 
-    As PNG of twice the network's size: the service's resize is checked too, and nothing that a photo's file
-    says about its place and owner travels with the bundle.
+
+def _check(
+    log: gates.GateLog,
+    name: VariantName,
+    candidates: Mapping[VariantName, Candidate],
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    limits: gates.Limits,
+) -> None:
+    """Put one variant through every gate; int8 is compared with fp32, and that with PyTorch.
+
+    Raises:
+        GateError: the first gate that failed.
     """
-    firsts: dict[int, int] = {}
-    for index, label in enumerate(pixels.labels.tolist()):
-        firsts.setdefault(label, index)
-    chosen, _ = pixels.take(torch.tensor(list(firsts.values())[:GOLDEN_PICTURES]))
-    pictures = tuple(_enlarged_png(image) for image in chosen)
-    images = np.stack([decode(picture, side, side) for picture in pictures])
-    with torch.inference_mode():
-        _, probabilities = deployable(torch.from_numpy(images))
-    return Golden(pictures, probabilities.numpy())
+    one = candidates[name]
+    facts = checkpoint.facts
+    gates.check_structure(log, name, one.graph, facts.input_side, len(facts.class_names))
+    images = next(dataset.held_out.batches(gates.PARITY_PICTURES))[0]
+    pixels: NDArray[np.uint8] = images.numpy()
+    gates.check_independence(log, name, one.session, pixels, limits)
+    if name == "fp32":
+        with torch.inference_mode():
+            logits = FromPixels(checkpoint.model())(images)
+            probabilities = torch.softmax(logits / one.measured.calibration.temperature, 1)
+        gates.check_parity(log, name, one.session, pixels, (logits.numpy(), probabilities.numpy()), limits)
+    else:
+        reference = candidates["fp32"].measured.test
+        # A share of few pictures can't be finer than one of them.
+        slack = 1 / len(reference.labels)
+        loss = reference.accuracy - one.measured.test.accuracy
+        log.at_most(name, "accuracy loss", loss, max(limits.max_accuracy_loss, slack))
+        agreement = one.measured.test.agreement(reference)
+        log.at_least(name, "agreement with fp32", agreement, min(limits.min_agreement, 1 - slack))
+    log.at_least(name, "test accuracy", one.measured.test.accuracy, limits.min_accuracy)
+    log.at_most(name, "expected calibration error", one.measured.ece, limits.max_ece + one.measured.ece_noise)
+    gap = abs(one.measured.coverage - (1 - one.measured.calibration.alpha))
+    log.at_most(name, "coverage gap", gap, max(limits.max_coverage_gap, one.measured.coverage_noise))
 
 
-def _enlarged_png(image: Tensor) -> bytes:
-    buffer = io.BytesIO()
-    picture = Image.fromarray(image.numpy())
-    picture.resize((2 * picture.width, 2 * picture.height)).save(buffer, "PNG")
-    return buffer.getvalue()
+def _write_card(
+    manifest: Manifest, candidates: Mapping[VariantName, Candidate], dataset: Dataset
+) -> dict[str, bytes]:
+    """The card's files by their paths in the bundle."""
+    logger.info("timing")
+    pictures: NDArray[np.uint8] = next(dataset.held_out.batches(gates.PARITY_PICTURES))[0].numpy()
+    findings = Findings(
+        measured={name: one.measured for name, one in candidates.items()},
+        fusion={name: inspect_fusion(one.graph) for name, one in candidates.items()},
+        latency=measure_latency({name: one.session for name, one in candidates.items()}, pictures),
+        dataset=dataset,
+    )
+    return {f"{CARD}/{name}": content for name, content in write_card(manifest, findings).items()}

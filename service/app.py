@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics()
     app.state.settings = settings
     app.state.metrics = metrics
-    app.state.registry = load_registry(settings.artifacts, settings.default_model)
+    app.state.registry = load_registry(settings.artifacts, settings.default_model, settings.variant)
     app.state.engine = Engine(settings.threads, settings.limits, metrics)
     app.state.started = time.monotonic()
     app.add_middleware(ObserveRequests, metrics=metrics)

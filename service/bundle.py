@@ -5,9 +5,10 @@ import io
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from service.errors import BundleError
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
-VariantName = Literal["fp32"]
+VariantName = Literal["fp32", "int8"]
 
 
 class _Frozen(BaseModel):
@@ -47,7 +48,15 @@ class Variant(_Frozen):
     prediction_set_quantile: float = Field(
         ge=0, le=1, description="a set holds each class with p >= 1 - this"
     )
+    coverage: float = Field(ge=0, le=1, description="share of test pictures whose set holds their class")
+    mean_set_size: float = Field(ge=0, description="classes in a prediction set, on test")
     low_confidence_threshold: float = Field(ge=0, le=1, description="a largest p below it is low confidence")
+    unfamiliar_caught: float | None = Field(
+        default=None, ge=0, le=1, description="share of unfamiliar pictures that are called low confidence"
+    )
+    agreement: float | None = Field(
+        default=None, ge=0, le=1, description="share of test pictures that fp32 answers alike"
+    )
 
 
 class Provenance(_Frozen):
@@ -55,10 +64,21 @@ class Provenance(_Frozen):
 
     dataset: str
     dataset_sha256: str
+    measured_sha256: str | None = Field(default=None, description="of the data, where it changed since")
+    split_seed: int
     recipe: dict[str, object]
     seed: int
     git_commit: str
     versions: dict[str, str]
+
+
+class Gate(_Frozen):
+    """A check that a variant passed."""
+
+    variant: VariantName
+    gate: str
+    figure: float
+    limit: str
 
 
 def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -70,7 +90,7 @@ def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
 class Manifest(_Frozen):
     """Everything about a bundle that is not in the graph's arithmetic."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str
     version: str
     architecture: str
@@ -79,15 +99,22 @@ class Manifest(_Frozen):
     input: InputSpec
     files: dict[str, str] = Field(description="file name to SHA-256")
     variants: dict[VariantName, Variant] = Field(min_length=1)
+    unfamiliar: str | None = Field(default=None, description="where the unfamiliar pictures came from")
+    gates: tuple[Gate, ...]
+    weights_sha256: str = Field(description="of the trained weights, by name")
+    license: str
     provenance: Provenance
 
 
 @dataclass(frozen=True)
 class Golden:
-    """Encoded pictures and the probabilities, float32 (N, classes), that PyTorch gave for them."""
+    """Encoded pictures, and the probabilities, float32 (N, classes), that each variant must give for them.
+
+    Those of fp32 are PyTorch's own.
+    """
 
     pictures: tuple[bytes, ...]
-    probabilities: NDArray[np.float32]
+    probabilities: Mapping[VariantName, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -113,17 +140,24 @@ def refuse_existing(folder: Path) -> None:
         raise BundleError(f"{str(folder)!r} exists: bundles are never overwritten; choose another version")
 
 
-def write_bundle(manifest: Manifest, files: dict[str, bytes], folder: Path) -> None:
+def write_bundle(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> None:
     """Write beside the target and rename: the bundle is there whole, or not at all.
+
+    Args:
+        manifest: names the SHA-256 of those files that the service reads.
+        files: contents by relative path.
+        folder: <model>/<version>, where the bundle is to be.
 
     Raises:
         BundleError: `folder` exists.
+        OSError: the bundle can't be written.
     """
     refuse_existing(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for name, content in files.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).write_bytes(content)
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         partial.chmod(0o755)
@@ -173,7 +207,8 @@ def encode_golden(golden: Golden) -> bytes:
     """The content of golden.npz: plain arrays, no pickle; the same pictures give the same bytes."""
     pictures = {f"picture_{i:03}": np.frombuffer(data, np.uint8) for i, data in enumerate(golden.pictures)}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, probabilities=golden.probabilities, **pictures)
+    expected = {f"probabilities_{name}": array for name, array in sorted(golden.probabilities.items())}
+    np.savez(buffer, allow_pickle=False, **expected, **pictures)
     return buffer.getvalue()
 
 
@@ -186,6 +221,11 @@ def decode_golden(path: Path) -> Golden:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = sorted(name for name in arrays.files if name.startswith("picture_"))
-            return Golden(tuple(arrays[name].tobytes() for name in names), arrays["probabilities"])
+            probabilities = {
+                variant: arrays[f"probabilities_{variant}"]
+                for variant in get_args(VariantName)
+                if f"probabilities_{variant}" in arrays.files
+            }
+            return Golden(tuple(arrays[name].tobytes() for name in names), probabilities)
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{str(path)!r} holds no golden pictures: {error}; export again") from error

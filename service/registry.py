@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
-from service.bundle import read_bundle
-from service.classifier import Classifier
+from service.bundle import VariantName, read_bundle
+from service.classifier import Classifier, open_classifier
 from service.errors import BundleError, UnknownModel
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ class Registry:
         return versions[version]
 
 
-def load_registry(artifacts: Path, default_model: str | None) -> Registry:
+def load_registry(
+    artifacts: Path, default_model: str | None, variant: VariantName | Literal["auto"] = "auto"
+) -> Registry:
     """Load artifacts/<model>/<version>/.
 
     Without `default_model`, the model whose manifest states the highest accuracy is the default, as long as
@@ -58,9 +61,10 @@ def load_registry(artifacts: Path, default_model: str | None) -> Registry:
         )
     classifiers: dict[str, dict[str, Classifier]] = {}
     for folder in folders:
-        classifier = Classifier(read_bundle(folder))
+        classifier = open_classifier(read_bundle(folder), variant)
         classifiers.setdefault(folder.parent.name, {})[folder.name] = classifier
-        logger.info("loaded %s/%s: its golden pictures agree", folder.parent.name, folder.name)
+        where = (folder.parent.name, folder.name, classifier.variant_name)
+        logger.info("loaded %s/%s in %s: its golden pictures agree", *where)
     newest = {name: next(reversed(versions.values())) for name, versions in classifiers.items()}
     default = _choose_default(newest, default_model)
     logger.info("%s answers calls that name no model", default)

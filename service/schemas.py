@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.bundle import Manifest
+from service.bundle import Manifest, VariantName
 from service.classifier import Classifier, prediction_set, top_k
 from service.errors import ServiceError
 
@@ -138,6 +138,7 @@ class ModelSummary(_Answer):
     version: str
     architecture: str
     classes: int
+    variant: VariantName
     accuracy: float = Field(description="share, on the data set's test pictures")
     default: bool
 
@@ -149,9 +150,10 @@ class ModelList(_Answer):
 
 
 class ModelInfo(_Answer):
-    """A model's manifest."""
+    """A model's manifest, and which of its variants answers."""
 
     model: ModelName
+    variant: VariantName
     manifest: Manifest
 
 

@@ -2,10 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.bundle import VariantName
 from service.cpus import usable_cpus
 from service.imaging import DEFAULT_LIMITS, Limits
 
@@ -26,6 +28,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     artifacts: Path = Field(Path("artifacts"), description="folder of bundles, <model>/<version>/")
     default_model: str | None = Field(None, description="model that answers when a call names none")
+    variant: VariantName | Literal["auto"] = Field(
+        "auto", description="fp32, int8, or auto: int8 where this CPU computes it right"
+    )
     threads: int = Field(default_factory=usable_cpus, ge=1, le=256, description="pictures worked on at once")
     max_body_bytes: int = Field(10_000_000, ge=1, description="largest request body")
     max_batch: int = Field(64, ge=1, description="most pictures in one /classify/batch")

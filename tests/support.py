@@ -17,6 +17,11 @@ def service_command() -> list[str]:
     return [sys.executable, "-m", "service"]
 
 
+def newest(model: Path) -> Path:
+    """The highest version of artifacts/<model>."""
+    return max(model.iterdir(), key=lambda folder: int(folder.name))
+
+
 def encode(image: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
     """A picture as a file's bytes."""
     buffer = io.BytesIO()

@@ -27,8 +27,12 @@ HEAVY = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"}
 
 def imports_of(file: Path) -> set[str]:
     """Every module that the file names in an import, wherever it stands."""
+    return imports_in(file.read_text(encoding="utf-8"))
+
+
+def imports_in(code: str) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -100,6 +104,15 @@ def test_readme_names_only_make_targets_that_exist() -> None:
 def test_service_states_the_version_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == VERSION
+
+
+def test_readmes_python_classifies_without_glimpse() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    snippet = readme.partition("```python\n")[2].partition("```")[0]
+    assert not {"service", "train", "export"} & {name.split(".")[0] for name in imports_in(snippet)}
+    code = [sys.executable, "-c", snippet]
+    done = subprocess.run(code, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert max(ast.literal_eval(done.stdout).items(), key=lambda item: item[1])[0] == "cat"
 
 
 def test_readme_shows_the_answer_that_the_service_gives(client: httpx.Client) -> None:

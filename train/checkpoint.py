@@ -56,12 +56,16 @@ class Checkpoint:
             NetworkError: there is no such network here.
         """
         model = build_network(self.facts.network, len(self.facts.class_names))
-        try:
-            model.load_state_dict(self.weights)
-        except RuntimeError as error:
+        expected = _shapes(model.state_dict())
+        found = _shapes(self.weights)
+        wrong = sorted(name for name, _ in expected.items() ^ found.items())
+        if wrong:
             raise CheckpointError(
-                f"the weights do not fit network {self.facts.network!r}: {error}"
-            ) from error
+                f"the weights do not fit network {self.facts.network!r} with {len(self.facts.class_names)} "
+                f"classes: {wrong[0]!r} is one of {len(set(wrong))} tensors that are missing, superfluous or "
+                "of another shape; give the folder that training wrote, unchanged"
+            )
+        model.load_state_dict(self.weights)
         return model.eval()
 
 
@@ -122,6 +126,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return tensors, json.loads(header[_HEADER_KEY])
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"{str(path)!r} is not a checkpoint of Glimpse, or broken: {error}") from error
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _encode(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:

@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
 
@@ -109,6 +109,25 @@ def draw_mistakes(mistakes: Sequence[Mistake]) -> bytes:
         axes.set_title(f"{answer}\nlabel: {_short(mistake.truth)}\n{picture}", fontsize=8)
     if not mistakes:
         figure.suptitle("no mistakes on the held-out pictures")
+    return _png(figure, dpi=70)
+
+
+@_style()
+def draw_reliability(curves: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> bytes:
+    """Accuracy over confidence: for each named curve the bins' mean confidence, accuracy and count."""
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", label="as sure as right")
+    for name, (confidence, accuracy, counts) in curves.items():
+        (line,) = axes.plot(confidence.tolist(), accuracy.tolist(), alpha=0.6)
+        sizes = (200 * counts / counts.sum()).sqrt() * 6 + 4
+        axes.scatter(
+            confidence.tolist(), accuracy.tolist(), sizes.tolist(), color=line.get_color(), label=name
+        )
+    axes.set(xlabel="confidence", ylabel="accuracy on test", xlim=(0, 1), ylim=(0, 1))
+    axes.set_title("points grow with the pictures in them", fontsize=9)
+    axes.legend(loc="upper left")
+    axes.grid(visible=True, alpha=0.3)
     return _png(figure)
 
 
@@ -126,7 +145,7 @@ def _short(name: str) -> str:
     return cut.encode("utf-8", "replace").decode().replace("$", r"\$")
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, dpi: int = 100) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

@@ -127,7 +127,13 @@ def _list_cifar10() -> Listing:
     splits: list[str] = []
     class_names: tuple[str, ...] = ()
     for split in ("train", "test"):
-        part = Source(str(DOWNLOADS), train=split == "train", download=True)
+        try:
+            part = Source(str(DOWNLOADS), train=split == "train", download=True)
+        except (OSError, RuntimeError) as error:  # no network; a file with the wrong checksum
+            raise DataError(
+                f"CIFAR-10 can't be downloaded into {str(DOWNLOADS)!r} ({error}): go online, or name a "
+                "folder that holds it as {train,test}/CLASS/* by --data or $GLIMPSE_DATA"
+            ) from error
         class_names = tuple(part.classes)
         pictures += [ArrayPicture(f"{CIFAR10} {split} {i}", pixels) for i, pixels in enumerate(part.data)]
         labels += part.targets

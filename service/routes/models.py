@@ -25,7 +25,7 @@ async def classes(classifier: ClassifierDep) -> ClassList:
 @router.get("/model/info", responses=_UNKNOWN)
 async def model_info(classifier: ClassifierDep) -> ModelInfo:
     """All that is known of a model: input, accuracy, calibration, provenance."""
-    return ModelInfo(model=_name(classifier), manifest=classifier.manifest)
+    return ModelInfo(model=_name(classifier), variant=classifier.variant_name, manifest=classifier.manifest)
 
 
 @router.get("/models")
@@ -46,6 +46,7 @@ def _summary(classifier: Classifier, default: bool) -> ModelSummary:
         version=manifest.version,
         architecture=manifest.architecture,
         classes=len(manifest.class_names),
+        variant=classifier.variant_name,
         accuracy=classifier.variant.accuracy,
         default=default,
     )

@@ -7,9 +7,10 @@ import httpx
 import numpy as np
 import pytest
 
-from service.bundle import read_bundle
-from service.classifier import Classifier
+from service.bundle import Bundle, VariantName, read_bundle
+from service.classifier import Classifier, open_classifier
 from service.imaging import DEFAULT_LIMITS
+from tests.support import newest
 
 TOLERANCE = 0.001  # a tenth of a point: other CPUs round differently
 
@@ -20,12 +21,16 @@ def test_files(cifar10: Path) -> list[Path]:
 
 
 @pytest.fixture(params=["resnet", "cnn"])
-def classifier(request: pytest.FixtureRequest, artifacts: Path) -> Classifier:
-    newest = max((artifacts / request.param).iterdir(), key=lambda folder: int(folder.name))
-    return Classifier(read_bundle(newest))
+def bundle(request: pytest.FixtureRequest, artifacts: Path) -> Bundle:
+    return read_bundle(newest(artifacts / request.param))
 
 
-def test_bundle_is_as_accurate_as_its_manifest_says(classifier: Classifier, test_files: list[Path]) -> None:
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_bundle_is_as_accurate_as_its_manifest_says(
+    bundle: Bundle, variant: VariantName, test_files: list[Path]
+) -> None:
+    classifier = Classifier(bundle, variant)
+
     def correct(paths: list[Path]) -> int:
         images = np.stack([classifier.decode(path.read_bytes(), DEFAULT_LIMITS) for path in paths])
         predicted = classifier.predict(images).argmax(axis=1)
@@ -40,16 +45,18 @@ def test_bundle_is_as_accurate_as_its_manifest_says(classifier: Classifier, test
 
 
 def test_service_is_as_accurate_as_the_manifest_says(
-    classifier: Classifier, test_files: list[Path], client: httpx.Client
+    bundle: Bundle, test_files: list[Path], client: httpx.Client
 ) -> None:
+    variant = open_classifier(bundle, "auto").variant
+
     def correct(paths: list[Path]) -> int:
         files = [("files", (path.parent.name, path.read_bytes())) for path in paths]
-        answer = client.post(f"/classify/batch?model={classifier.manifest.name}", files=files).json()
+        answer = client.post(f"/classify/batch?model={bundle.manifest.name}", files=files).json()
         return sum(result["prediction"]["class"] == result["filename"] for result in answer["results"])
 
     with ThreadPoolExecutor(2) as pool:
         accuracy = sum(pool.map(correct, chunks(test_files))) / len(test_files)
-    assert accuracy == pytest.approx(classifier.variant.accuracy, abs=TOLERANCE)
+    assert accuracy == pytest.approx(variant.accuracy, abs=TOLERANCE)
 
 
 def chunks(paths: list[Path], size: int = 50) -> list[list[Path]]:

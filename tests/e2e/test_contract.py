@@ -119,6 +119,7 @@ def test_classes_models_and_info_come_from_the_manifests(client: httpx.Client, a
         assert client.get(f"/classes?model={model}").json()["classes"] == list(manifest.class_names)
         info = client.get(f"/model/info?model={model}").json()
         assert Manifest.model_validate(info["manifest"]) == manifest
+        assert info["variant"] == "int8"
 
 
 def test_health_names_the_models(client: httpx.Client) -> None:

@@ -1,17 +1,22 @@
 """A labelled folder of made pictures, by the documented commands, to an answer of the real service."""
 
+import dataclasses
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from loadtest.server import running_service
 from tests.support import ROOT, Shapes, encode, service_command
-from train.checkpoint import FILE_NAME
+from train.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +65,105 @@ def test_exporting_again_takes_the_next_version_and_gives_the_same_graph(
 ) -> None:
     command(work, "export", str(trained))
     second = bundle.with_name("2")
-    for name in ("model.onnx", "golden.npz"):
+    for name in ("model.onnx", "model.int8.onnx", "golden.npz", FILE_NAME):
         assert (second / name).read_bytes() == (bundle / name).read_bytes()
+    manifests = [(folder / "manifest.json").read_text() for folder in (bundle, second)]
+    assert manifests[1] == manifests[0].replace('"version": "1"', '"version": "2"')
     shutil.rmtree(second)
+
+
+def test_bundles_own_weights_give_the_bundle_again_on_any_number_of_cores(
+    bundle: Path, shapes: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    command(work, "export", str(bundle), "--data", str(shapes), "--to", "rebuilt/shapes/1")
+    rebuilt = work / "rebuilt" / "shapes" / "1"
+    for name in ("model.onnx", "model.int8.onnx", "golden.npz", "manifest.json"):
+        assert (rebuilt / name).read_bytes() == (bundle / name).read_bytes()
+
+
+def test_card_has_its_figures_and_pictures(bundle: Path) -> None:
+    card = (bundle / "card" / "README.md").read_text()
+    linked = re.findall(r"!\[[^]]*\]\(([^)]+)\)", card)
+    assert linked == ["reliability.png", "confusion.png", "mistakes.png"]
+    for name in linked:
+        with Image.open(bundle / "card" / name) as picture:
+            picture.load()
+    variants = json.loads((bundle / "manifest.json").read_text())["variants"]
+    for variant in ("fp32", "int8"):
+        assert f"{variants[variant]['accuracy']:.2%}" in card
+    for class_name in Shapes.CLASS_NAMES:
+        assert f"| `{class_name}` |" in card
+
+
+def test_show_prints_a_bundle_as_a_table(bundle: Path, work: Path) -> None:
+    shown = command(work, "export", "show", str(bundle)).stdout
+    assert re.search(r"^test accuracy +\d+\.\d+% +\d+\.\d+%$", shown, re.MULTILINE)
+    assert "shapes/1" in shown
+
+
+def test_verify_passes_a_sound_bundle_and_names_a_changed_file(bundle: Path, work: Path) -> None:
+    found = command(work, "export", "verify", str(bundle)).stdout
+    assert "int8: 3 golden pictures come out as exported" in found
+    changed = shutil.copytree(bundle, work / "changed" / "shapes" / "1")
+    (changed / "model.int8.onnx").write_bytes((bundle / "model.onnx").read_bytes())
+    done = command(work, "export", "verify", str(changed), check=False)
+    assert done.returncode == 2
+    assert "model.int8.onnx is not the file its manifest names" in done.stderr
+
+
+def test_unfamiliar_pictures_are_counted(trained: Path, work: Path, tmp_path: Path) -> None:
+    for index in range(8):
+        noise = np.random.default_rng(index).integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{index}.png")
+    command(work, "export", str(trained), "--to", "noise/shapes/1", "--unfamiliar", str(tmp_path))
+    manifest = json.loads((work / "noise" / "shapes" / "1" / "manifest.json").read_text())
+    assert manifest["unfamiliar"] == tmp_path.name
+    assert 0 <= manifest["variants"]["int8"]["unfamiliar_caught"] <= 1
+
+
+def test_failed_gate_names_figure_and_limit_and_writes_nothing(trained: Path, work: Path) -> None:
+    options = ("--to", "failed/shapes/1", "--parity-atol", "0", "--parity-rtol", "0")
+    done = command(work, "export", str(trained), *options, check=False)
+    assert done.returncode == 1
+    assert re.search(
+        r"gate '[a-z ]+(PyTorch|batch)' failed for fp32: \S+, and must be at most 0", done.stderr
+    )
+    assert not list((work / "failed").rglob("*"))
+
+
+def test_weights_that_are_no_numbers_are_refused_with_status_2(trained: Path, work: Path) -> None:
+    checkpoint = load_checkpoint(trained / FILE_NAME)
+    next(iter(checkpoint.weights.values()))[0] = float("nan")
+    save_checkpoint(checkpoint, work / "runs" / "nan" / FILE_NAME)
+    done = command(work, "export", "runs/nan", check=False)
+    assert done.returncode == 2
+    assert "holds weights that are not finite" in done.stderr
+
+
+def test_weights_of_another_network_are_refused_with_status_2(trained: Path, work: Path) -> None:
+    checkpoint = load_checkpoint(trained / FILE_NAME)
+    other = dataclasses.replace(checkpoint, facts=dataclasses.replace(checkpoint.facts, network="resnet"))
+    save_checkpoint(other, work / "runs" / "mixed" / FILE_NAME)
+    done = command(work, "export", "runs/mixed", check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(r"export: the weights do not fit network 'resnet' with 3 classes: .*\n", done.stderr)
+
+
+def test_full_disk_leaves_no_half_bundle(trained: Path, work: Path) -> None:
+    """A limit on the size of a file stands in for a full disk: the card's pictures are over it."""
+    script = f'ulimit -f 32; exec {sys.executable} -m export "$@"'
+    done = subprocess.run(
+        ["/bin/bash", "-c", script, "bash", str(trained), "--to", "full/shapes/1"],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("File too large\n")
+    assert not list((work / "full" / "shapes").iterdir())
 
 
 def test_bundle_names_neither_paths_nor_times(bundle: Path, shapes: Path, work: Path) -> None:
@@ -90,7 +191,7 @@ def test_checkpoint_of_other_classes_is_refused_with_status_2(
     assert "give --data the folder that it was trained on" in done.stderr
 
 
-def test_data_that_changed_since_training_is_refused_with_status_2(
+def test_data_that_changed_since_training_is_refused_until_accepted(
     trained: Path, shapes: Path, work: Path
 ) -> None:
     grown = shutil.copytree(shapes, work / "grown")
@@ -98,6 +199,10 @@ def test_data_that_changed_since_training_is_refused_with_status_2(
     done = command(work, "export", str(trained), "--data", str(grown), check=False)
     assert done.returncode == 2
     assert "holds other pictures than the network was trained on" in done.stderr
+    options = ("--data", str(grown), "--to", "grown-bundle/shapes/1", "--other-data")
+    command(work, "export", str(trained), *options)
+    origin = json.loads((work / "grown-bundle" / "shapes" / "1" / "manifest.json").read_text())["provenance"]
+    assert origin["measured_sha256"] not in (None, origin["dataset_sha256"])
 
 
 def test_trained_network_is_not_overwritten(trained: Path, shapes: Path, work: Path) -> None:

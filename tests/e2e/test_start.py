@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from loadtest.server import running_service
-from tests.support import ROOT, service_command
+from tests.support import ROOT, newest, service_command
 
 
 def start(**settings: str) -> "subprocess.CompletedProcess[str]":
@@ -31,8 +31,9 @@ def test_no_bundle_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
 
 
 def test_changed_graph_stops_the_start(artifacts: Path, tmp_path: Path) -> None:
-    shutil.copytree(artifacts / "cnn" / "1", tmp_path / "cnn" / "1")
-    with (tmp_path / "cnn" / "1" / "model.onnx").open("ab") as graph:
+    source = newest(artifacts / "cnn")
+    changed = shutil.copytree(source, tmp_path / "cnn" / source.name)
+    with (changed / "model.onnx").open("ab") as graph:
         graph.write(b"\0")
     done = start(GLIMPSE_ARTIFACTS=str(tmp_path))
     assert done.returncode == 1

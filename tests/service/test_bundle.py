@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from service.bundle import (
+    Gate,
     Golden,
     InputSpec,
     Manifest,
@@ -18,7 +19,8 @@ from service.bundle import (
 )
 from service.errors import BundleError
 
-GOLDEN = encode_golden(Golden((b"one", b"two"), np.array([[0.25, 0.75], [1, 0]], np.float32)))
+PROBABILITIES = np.array([[0.25, 0.75], [1, 0]], np.float32)
+GOLDEN = encode_golden(Golden((b"one", b"two"), {"fp32": PROBABILITIES}))
 FILES = {"model.onnx": b"graph", "golden.npz": GOLDEN}
 
 
@@ -33,6 +35,8 @@ def make_manifest() -> Manifest:
         temperature=1.5,
         prediction_set_alpha=0.05,
         prediction_set_quantile=0.8,
+        coverage=0.95,
+        mean_set_size=1.2,
         low_confidence_threshold=0.4,
     )
     return Manifest(
@@ -44,8 +48,17 @@ def make_manifest() -> Manifest:
         input=InputSpec(height=8, width=8),
         files={name: sha256(content) for name, content in FILES.items()},
         variants={"fp32": variant},
+        gates=(Gate(variant="fp32", gate="parity", figure=1e-6, limit="at most 0.0001"),),
+        weights_sha256="0",
+        license="none",
         provenance=Provenance(
-            dataset="d", dataset_sha256="0", recipe={}, seed=0, git_commit="c", versions={}
+            dataset="d",
+            dataset_sha256="0",
+            split_seed=0,
+            recipe={},
+            seed=0,
+            git_commit="c",
+            versions={},
         ),
     )
 
@@ -61,6 +74,8 @@ def test_written_bundle_reads_back(folder: Path) -> None:
     bundle = read_bundle(folder)
     assert bundle.manifest == make_manifest()
     assert bundle.golden.pictures == (b"one", b"two")
+    assert list(bundle.golden.probabilities) == ["fp32"]
+    assert np.array_equal(bundle.golden.probabilities["fp32"], PROBABILITIES)
     assert bundle.graph("fp32").read_bytes() == b"graph"
 
 
@@ -74,8 +89,8 @@ def test_existing_bundle_is_not_overwritten(folder: Path) -> None:
 
 
 def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        write_bundle(make_manifest(), {"no/such/folder": b""}, tmp_path / "net" / "3")
+    with pytest.raises(FileExistsError):
+        write_bundle(make_manifest(), {"file": b"", "file/below": b""}, tmp_path / "net" / "3")
     assert list((tmp_path / "net").iterdir()) == []
 
 
@@ -117,7 +132,7 @@ def test_manifest_that_does_not_hold_together_is_refused(
 
 def test_other_schema_version_is_refused(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 2}))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 1}))
     with pytest.raises(BundleError, match="schema_version"):
         read_bundle(folder)
 
@@ -129,7 +144,7 @@ def test_moved_bundle_is_refused(folder: Path) -> None:
 
 
 def test_golden_encoding_is_reproducible() -> None:
-    golden = Golden((b"x",), np.ones((1, 2), np.float32))
+    golden = Golden((b"x",), {"int8": np.ones((1, 2), np.float32)})
     assert encode_golden(golden) == encode_golden(golden)
 
 

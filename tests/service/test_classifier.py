@@ -4,36 +4,70 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.bundle import Bundle, read_bundle
-from service.classifier import Classifier, prediction_set, top_k
+from service.bundle import Bundle, VariantName, read_bundle
+from service.classifier import Classifier, open_classifier, prediction_set, top_k
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
 from tests.service.test_bundle import make_manifest
+from tests.support import newest
 
 
 @pytest.fixture(params=["resnet", "cnn"])
 def bundle(request: pytest.FixtureRequest, artifacts: Path) -> Bundle:
-    newest = max((artifacts / request.param).iterdir(), key=lambda folder: int(folder.name))
-    return read_bundle(newest)
+    return read_bundle(newest(artifacts / request.param))
 
 
-def test_probabilities_sum_to_one(bundle: Bundle) -> None:
-    classifier = Classifier(bundle)
+def with_wrong_golden(bundle: Bundle, *variants: VariantName) -> Bundle:
+    """The bundle, expecting other answers of some variants."""
+    expected = {
+        name: np.roll(array, 1, axis=0) if name in variants else array
+        for name, array in bundle.golden.probabilities.items()
+    }
+    return dataclasses.replace(bundle, golden=dataclasses.replace(bundle.golden, probabilities=expected))
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_probabilities_sum_to_one(bundle: Bundle, variant: VariantName) -> None:
+    classifier = Classifier(bundle, variant)
     pictures = [classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures]
     assert classifier.predict(np.stack(pictures)).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_answer_does_not_depend_on_the_batch(bundle: Bundle) -> None:
-    classifier = Classifier(bundle)
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_answer_does_not_depend_on_the_batch(bundle: Bundle, variant: VariantName) -> None:
+    classifier = Classifier(bundle, variant)
     pictures = np.stack([classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures])
     alone = np.concatenate([classifier.predict(picture[None]) for picture in pictures])
     np.testing.assert_allclose(classifier.predict(pictures), alone, atol=1e-5)
 
 
-def test_disagreeing_golden_pictures_are_refused(bundle: Bundle) -> None:
-    golden = dataclasses.replace(bundle.golden, probabilities=np.roll(bundle.golden.probabilities, 1, axis=0))
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_disagreeing_golden_pictures_are_refused(bundle: Bundle, variant: VariantName) -> None:
+    with pytest.raises(BundleError, match=f"{variant}: its golden pictures come out"):
+        Classifier(with_wrong_golden(bundle, variant), variant)
+
+
+def test_int8_answers_where_it_computes_right(bundle: Bundle) -> None:
+    assert open_classifier(bundle, "auto").variant_name == "int8"
+
+
+def test_fp32_answers_where_int8_computes_wrong(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+    assert open_classifier(with_wrong_golden(bundle, "int8"), "auto").variant_name == "fp32"
+    assert "fp32 answers instead" in caplog.text
+
+
+def test_variant_that_was_asked_for_is_not_replaced(bundle: Bundle) -> None:
+    assert open_classifier(bundle, "fp32").variant_name == "fp32"
     with pytest.raises(BundleError, match="golden pictures come out"):
-        Classifier(dataclasses.replace(bundle, golden=golden))
+        open_classifier(with_wrong_golden(bundle, "int8"), "int8")
+
+
+def test_variant_that_is_not_there_names_those_that_are(bundle: Bundle) -> None:
+    only = {"fp32": bundle.manifest.variants["fp32"]}
+    one = dataclasses.replace(bundle, manifest=bundle.manifest.model_copy(update={"variants": only}))
+    with pytest.raises(BundleError, match="has no variant 'int8': it has fp32"):
+        open_classifier(one, "int8")
+    assert open_classifier(one, "auto").variant_name == "fp32"
 
 
 def test_graph_of_another_size_is_refused(bundle: Bundle) -> None:

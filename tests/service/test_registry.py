@@ -6,6 +6,7 @@ import pytest
 
 from service.errors import BundleError, UnknownModel
 from service.registry import load_registry
+from tests.support import newest
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def versions(artifacts: Path, tmp_path: Path) -> Path:
     """One model in versions 2 and 10."""
     for version in ("2", "10"):
         target = tmp_path / "cnn" / version
-        shutil.copytree(artifacts / "cnn" / "1", target)
+        shutil.copytree(newest(artifacts / "cnn"), target)
         manifest = json.loads((target / "manifest.json").read_text())
         (target / "manifest.json").write_text(json.dumps({**manifest, "version": version}))
     return tmp_path
@@ -39,8 +40,9 @@ def test_default_can_be_set(artifacts: Path) -> None:
 
 def test_models_of_different_classes_need_a_default(artifacts: Path, tmp_path: Path) -> None:
     for model in ("cnn", "resnet"):
-        shutil.copytree(artifacts / model / "1", tmp_path / model / "1")
-    path = tmp_path / "cnn" / "1" / "manifest.json"
+        source = newest(artifacts / model)
+        shutil.copytree(source, tmp_path / model / source.name)
+    (path,) = (tmp_path / "cnn").glob("*/manifest.json")
     path.write_text(path.read_text().replace("airplane", "plane"))
     with pytest.raises(BundleError, match="cnn, resnet have different classes: name one in GLIMPSE_DEFAULT"):
         load_registry(tmp_path, None)

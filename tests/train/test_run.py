@@ -70,7 +70,7 @@ def test_finished_run_keeps_what_a_person_wants_to_see(uninterrupted: Path) -> N
     for name in (CURVES, CONFUSION, MISTAKES):
         with Image.open(uninterrupted / name) as picture:
             picture.load()
-            assert min(picture.size) > 200
+            assert min(picture.size) > 100
 
 
 def test_run_says_what_it_ran_with(uninterrupted: Path) -> None:

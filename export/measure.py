@@ -1,0 +1,146 @@
+"""A graph's answers in; calibration from the held-out pictures, and what it leads to on test, out."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from export import confidence
+from export.gates import run
+from export.names import INPUT, LOGITS
+from service.bundle import Variant
+from train.data import Pixels
+
+ALPHA = 0.05  # share of true classes that a prediction set may miss
+CONFIDENT_SHARE = 0.95  # of held-out pictures that are not called low confidence
+_BATCH = 100
+_MANY = 5_000  # pictures from which on a limit means what it says, without an allowance for chance
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A split's logits, float32 (N, classes), as ONNX Runtime gives them, and its labels."""
+
+    logits: Tensor
+    labels: Tensor
+
+    @property
+    def right(self) -> int:
+        """How many pictures are classified right."""
+        return int((self.logits.argmax(1) == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """0..1."""
+        return self.right / len(self.labels)
+
+    def agreement(self, other: "Evaluated") -> float:
+        """The share of pictures, 0..1, that both answer alike."""
+        return float((self.logits.argmax(1) == other.logits.argmax(1)).double().mean())
+
+    def probabilities(self, temperature: float) -> Tensor:
+        """(N, classes)."""
+        return torch.softmax(self.logits / temperature, dim=1)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is chosen on the held-out pictures."""
+
+    temperature: float
+    alpha: float
+    quantile: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A variant's calibration, and its figures on test."""
+
+    calibration: Calibration
+    held_out: Evaluated
+    test: Evaluated
+    ece: float
+    coverage: float
+    mean_set_size: float
+    unfamiliar_caught: float | None = None
+    agreement: float | None = None
+
+    @property
+    def ece_noise(self) -> float:
+        """What chance alone may add to the calibration error where few pictures share the bins."""
+        count = len(self.test.labels)
+        return 0.0 if count >= _MANY else 0.4 * math.sqrt(confidence.CALIBRATION_BINS / count)
+
+    @property
+    def coverage_noise(self) -> float:
+        """Three standard deviations of the coverage from both splits' sizes, where one of them is small."""
+        alpha = self.calibration.alpha
+        test, held_out = len(self.test.labels), len(self.held_out.labels)
+        if min(test, held_out) >= _MANY:
+            return 0.0
+        sizes = 1 / test + 1 / held_out
+        return 3 * math.sqrt(alpha * (1 - alpha) * sizes)
+
+    def caught(self, session: onnxruntime.InferenceSession, images: NDArray[np.uint8]) -> float:
+        """The share of pictures that are called low confidence."""
+        largest = run(session, images, _BATCH)[1].max(axis=1)
+        return float((largest < self.calibration.threshold).mean())
+
+    def variant(self, file: str, graph: bytes) -> Variant:
+        """As the manifest has it."""
+        return Variant(
+            file=file,
+            size_bytes=len(graph),
+            accuracy=self.test.accuracy,
+            test_count=len(self.test.labels),
+            held_out_count=len(self.held_out.labels),
+            ece=self.ece,
+            temperature=self.calibration.temperature,
+            prediction_set_alpha=self.calibration.alpha,
+            prediction_set_quantile=self.calibration.quantile,
+            coverage=self.coverage,
+            mean_set_size=self.mean_set_size,
+            low_confidence_threshold=self.calibration.threshold,
+            unfamiliar_caught=self.unfamiliar_caught,
+            agreement=self.agreement,
+        )
+
+
+def evaluate(session: onnxruntime.InferenceSession, pixels: Pixels) -> Evaluated:
+    """Run a whole split."""
+    parts = [
+        torch.from_numpy(session.run([LOGITS], {INPUT: images.numpy()})[0])
+        for images, _ in pixels.batches(_BATCH)
+    ]
+    return Evaluated(torch.cat(parts), pixels.labels)
+
+
+def calibrate(held_out: Evaluated) -> Calibration:
+    """Temperature, prediction-set quantile and low-confidence threshold."""
+    temperature = confidence.fit_temperature(held_out.logits, held_out.labels)
+    probabilities = held_out.probabilities(temperature)
+    return Calibration(
+        temperature=temperature,
+        alpha=ALPHA,
+        quantile=confidence.prediction_set_quantile(probabilities, held_out.labels, ALPHA),
+        threshold=confidence.low_confidence_threshold(probabilities, CONFIDENT_SHARE),
+    )
+
+
+def measure(calibration: Calibration, held_out: Evaluated, test: Evaluated) -> Measured:
+    """What the calibration leads to on test."""
+    probabilities = test.probabilities(calibration.temperature)
+    sets = confidence.prediction_sets(probabilities, calibration.quantile)
+    return Measured(
+        calibration=calibration,
+        held_out=held_out,
+        test=test,
+        ece=confidence.expected_calibration_error(probabilities, test.labels),
+        coverage=float(sets.gather(1, test.labels[:, None]).double().mean()),
+        mean_set_size=float(sets.sum(1).double().mean()),
+    )

@@ -7,8 +7,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 START_SECONDS = 30
@@ -29,13 +30,14 @@ class Service:
 
 @contextmanager
 def running_service(
-    command: Sequence[str], settings: Mapping[str, str] = MappingProxyType({})
+    command: Sequence[str], settings: Mapping[str, str] = MappingProxyType({}), log: Path | None = None
 ) -> Iterator[Service]:
     """Start `command` on a free port of 127.0.0.1, wait until it is ready, stop it at the end.
 
     Args:
         command: what starts the service; it takes its port from GLIMPSE_PORT.
         settings: further environment variables for it.
+        log: file for what it writes to standard error, instead of our own.
 
     Raises:
         ServerError: the process ended, or was not ready in START_SECONDS.
@@ -43,7 +45,8 @@ def running_service(
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "GLIMPSE_HOST": "127.0.0.1", "GLIMPSE_PORT": str(port), **settings}
-    process = subprocess.Popen(command, env=environment)
+    with log.open("wb") if log else nullcontext() as stderr:
+        process = subprocess.Popen(command, env=environment, stderr=stderr)
     try:
         _wait_until_ready(process, url)
         yield Service(url, process)

@@ -1,18 +1,22 @@
 """Settings in, an ASGI application out, its models loaded and checked."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from service.doors import RequireKey, RequireRoom, error_response
 from service.engine import Engine
 from service.errors import ServiceError
+from service.lifecycle import Lifecycle
+from service.limits import Buffer
 from service.metrics import Metrics
 from service.middleware import ObserveRequests
-from service.registry import load_registry
+from service.registry import Registry, load_registry
 from service.routes import classify, health, models
 from service.schemas import ErrorAnswer, RequestErrorDetail
 from service.settings import Settings
@@ -24,18 +28,26 @@ def create_app(settings: Settings) -> FastAPI:
     """Load every bundle, and build the application around them.
 
     Raises:
-        BundleError: a bundle can't be served, or there is none.
+        BundleError: no bundle can be served, or there is none.
     """
     app = FastAPI(
-        title="Glimpse", version=VERSION, summary="Pictures in, classes and calibrated confidences out."
+        title="Glimpse",
+        version=VERSION,
+        summary="Pictures in, classes and calibrated confidences out.",
+        lifespan=_lifespan,
+        docs_url="/docs" if settings.docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
     )
-    metrics = Metrics()
+    metrics = Metrics(VERSION)
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.registry = load_registry(settings.artifacts, settings.default_model, settings.variant)
-    app.state.engine = Engine(settings.threads, settings.limits, metrics)
-    app.state.started = time.monotonic()
-    app.add_middleware(ObserveRequests, metrics=metrics)
+    app.state.engine = Engine(settings, metrics)
+    app.state.buffer = Buffer(settings.max_buffered_bytes)
+    app.state.lifecycle = Lifecycle()
+    _count_models(app.state.registry, metrics)
+    _add_middleware(app, settings)
     for routes in (classify, models, health):
         app.include_router(routes.router)
     app.add_exception_handler(ServiceError, _answer_service_error)
@@ -44,10 +56,41 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.engine.start()
+    app.state.metrics.note_ready()
+    yield
+    app.state.engine.close()
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the first to see a request."""
+    app.add_middleware(RequireRoom, lane=app.state.engine.light)
+    if settings.keys:
+        app.add_middleware(RequireKey, keys=settings.keys)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "X-Request-ID", "Traceparent", "Content-Type"],
+            expose_headers=["X-Request-ID", "Server-Timing", "Retry-After"],
+        )
+    app.add_middleware(ObserveRequests, metrics=app.state.metrics, lifecycle=app.state.lifecycle)
+
+
+def _count_models(registry: Registry, metrics: Metrics) -> None:
+    for one in registry:
+        metrics.models.labels(one.manifest.name, one.manifest.version, one.variant_name).set(1)
+    for failure in registry.failures:
+        metrics.models.labels(failure.name, failure.version, "").set(0)
+
+
 async def _answer_service_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, ServiceError):  # Starlette passes what the handler was registered for
         raise error
-    return JSONResponse(ErrorAnswer.of(error, _request_id(request)).model_dump(), error.status)
+    return error_response(error, _request_id(request))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:

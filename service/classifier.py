@@ -36,9 +36,12 @@ class Classifier:
         """In the order of the probabilities."""
         return self.manifest.class_names
 
-    def decode(self, data: bytes, limits: imaging.Limits) -> NDArray[np.uint8]:
+    def decode(
+        self, data: bytes, limits: imaging.Limits, *, most_work: float | None = None
+    ) -> NDArray[np.uint8]:
         """A picture's bytes to pixels of this network's size, uint8 (height, width, 3)."""
-        return imaging.decode(data, self.manifest.input.height, self.manifest.input.width, limits)
+        size = self.manifest.input
+        return imaging.decode(data, size.height, size.width, limits, most_work=most_work)
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, height, width, 3) to probabilities (N, classes)."""

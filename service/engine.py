@@ -1,47 +1,66 @@
 """Encoded pictures in, probabilities out, off the event loop: decode and inference in worker threads."""
 
-import time
-from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
-import anyio
 import numpy as np
 from numpy.typing import NDArray
 
 from service.classifier import Classifier
-from service.errors import ImageError
-from service.imaging import Limits
+from service.errors import HeavyImage, ImageError
+from service.lane import Lane
 from service.metrics import Metrics
-from service.middleware import Trace
+from service.sandbox import Sandbox
+from service.settings import Settings
+from service.trace import Trace
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
-Result = TypeVar("Result")
+
+# Megapixels of PNG, about 20 ms of decoding: what takes longer would make the pictures behind it late.
+_LIGHT_WORK = 1.0
+_HEAVY_WAITS = 20  # times as long as light work
+_PICTURES_A_TURN = 8  # of a batch's inference, so that others get their turn in between
 
 
 class Engine:
-    """Runs pictures through classifiers in at most `threads` threads; the others wait their turn."""
+    """Runs pictures through classifiers in a few threads; large ones are decoded apart."""
 
-    def __init__(self, threads: int, limits: Limits, metrics: Metrics) -> None:
-        self._turns = anyio.CapacityLimiter(threads)
-        self._limits = limits
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        longest_wait = settings.max_wait_ms / 1000
+        self.light = Lane("light", settings.threads, longest_wait)
+        self._heavy = Lane("heavy", 1, _HEAVY_WAITS * longest_wait, niceness=10)
+        self._sandbox = Sandbox(settings.limits, settings.decode_seconds, settings.decode_bytes)
+        self._limits = settings.limits
         self._metrics = metrics
 
+    def start(self) -> None:
+        """Have everything ready for the first picture."""
+        self._sandbox.start()
+
+    def close(self) -> None:
+        """End what runs beside."""
+        self._sandbox.close()
+
     async def classify(self, classifier: Classifier, data: bytes, trace: Trace) -> Probabilities:
-        """Probabilities (classes,) of one picture, in one turn.
+        """Probabilities (classes,) of one picture, in one turn if it is of a usual size.
 
         Raises:
             ImageError: it is no picture that can be classified.
+            Overloaded: too much is waiting.
         """
 
         def work() -> Probabilities:
             with trace.stage("decode"):
-                pixels = classifier.decode(data, self._limits)
-            with trace.stage("infer"):
-                return classifier.predict(pixels[None])
+                pixels = classifier.decode(data, self._limits, most_work=_LIGHT_WORK)
+            return _infer(classifier, pixels[None], trace)
 
-        probabilities: Probabilities = (await self._take_turn(work, trace))[0]
+        try:
+            rows = await self.light.run(work, trace)
+        except HeavyImage:
+            pixels = await self._decode_apart(classifier, data, trace)
+            infer = partial(_infer, classifier, pixels[None], trace)
+            rows = await self.light.run(infer, trace, admitted=True)
+        probabilities: Probabilities = rows[0]
         self._count(classifier, probabilities)
         return probabilities
 
@@ -50,42 +69,58 @@ class Engine:
     ) -> list[Probabilities | ImageError]:
         """Probabilities (classes,) of each picture, or why it has none, in the order given.
 
-        Each picture is decoded in a turn of its own, so that others get theirs in between.
+        Raises:
+            Overloaded: too much is waiting.
         """
-        decode = (partial(self._decode, classifier, data, trace) for data in pictures)
-        decoded = [await self._take_turn(one, trace) for one in decode]
+        decoded = [
+            await self._decode(classifier, data, trace, admitted=index > 0)
+            for index, data in enumerate(pictures)
+        ]
         images = [pixels for pixels in decoded if not isinstance(pixels, ImageError)]
-        if not images:
-            return [failure for failure in decoded if isinstance(failure, ImageError)]
+        rows: list[Probabilities] = []
+        for start in range(0, len(images), _PICTURES_A_TURN):
+            part = np.stack(images[start : start + _PICTURES_A_TURN])
+            rows += list(await self.light.run(partial(_infer, classifier, part, trace), trace, admitted=True))
+        for probabilities in rows:
+            self._count(classifier, probabilities)
+        answers = iter(rows)
+        return [one if isinstance(one, ImageError) else next(answers) for one in decoded]
 
-        def infer() -> Probabilities:
-            with trace.stage("infer"):
-                return classifier.predict(np.stack(images))
-
-        rows = iter(await self._take_turn(infer, trace))
-        outcomes = [one if isinstance(one, ImageError) else next(rows) for one in decoded]
-        for outcome in outcomes:
-            if not isinstance(outcome, ImageError):
-                self._count(classifier, outcome)
-        return outcomes
-
-    async def _take_turn(self, work: Callable[[], Result], trace: Trace) -> Result:
-        asked = time.perf_counter()
-
-        def timed() -> Result:
-            trace.add("queue", time.perf_counter() - asked)
-            return work()
-
-        return await anyio.to_thread.run_sync(timed, limiter=self._turns)
-
-    def _decode(self, classifier: Classifier, data: bytes, trace: Trace) -> Pixels | ImageError:
-        try:
+    async def _decode(
+        self, classifier: Classifier, data: bytes, trace: Trace, *, admitted: bool
+    ) -> Pixels | ImageError:
+        def work() -> Pixels:
             with trace.stage("decode"):
-                return classifier.decode(data, self._limits)
+                return classifier.decode(data, self._limits, most_work=_LIGHT_WORK)
+
+        try:
+            return await self.light.run(work, trace, admitted=admitted)
+        except HeavyImage:
+            try:
+                return await self._decode_apart(classifier, data, trace, admitted=admitted)
+            except ImageError as error:
+                return error
         except ImageError as error:
             return error
 
+    async def _decode_apart(
+        self, classifier: Classifier, data: bytes, trace: Trace, *, admitted: bool = False
+    ) -> Pixels:
+        size = classifier.manifest.input
+
+        def work() -> Pixels:
+            with trace.stage("decode"):
+                return self._sandbox.decode(data, size.height, size.width)
+
+        return await self._heavy.run(work, trace, admitted=admitted)
+
     def _count(self, classifier: Classifier, probabilities: Probabilities) -> None:
         manifest = classifier.manifest
-        predicted = manifest.class_names[int(probabilities.argmax())]
-        self._metrics.predictions.labels(manifest.name, manifest.version, predicted).inc()
+        best = int(probabilities.argmax())
+        self._metrics.predictions.labels(manifest.name, manifest.version, manifest.class_names[best]).inc()
+        self._metrics.confidence.labels(manifest.name, manifest.version).observe(float(probabilities[best]))
+
+
+def _infer(classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
+    with trace.stage("infer"):
+        return classifier.predict(images)

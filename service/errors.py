@@ -71,11 +71,44 @@ class UndecodableImage(ImageError):
     code = "undecodable_image"
 
 
+class BrokenHeader(UndecodableImage):
+    """It breaks off, or is broken, before its pixels."""
+
+
 class ImageTooLarge(ImageError):
     """More pixels, or a longer side, than the limits."""
 
     status = 422
     code = "image_too_large"
+
+
+class HeavyImage(ImageError):
+    """A picture that is to be decoded where it may take its time; no caller sees it."""
+
+
+class Overloaded(ServiceError):
+    """More work is waiting than can be done in time."""
+
+    status = 503
+    code = "overloaded"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds
+
+
+class BodyTimeout(BodyError):
+    """A body that stops arriving."""
+
+    status = 408
+    code = "body_timeout"
+
+
+class Unauthorized(ServiceError):
+    """No API key, or a wrong one, where keys are set."""
+
+    status = 401
+    code = "unauthorized"
 
 
 class UnknownModel(ServiceError):

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedFormat
+from service.errors import (
+    BrokenHeader,
+    HeavyImage,
+    ImageError,
+    ImageTooLarge,
+    UndecodableImage,
+    UnsupportedFormat,
+)
 
 __all__ = ["ACCEPTED_FORMATS", "DEFAULT_LIMITS", "ImageError", "Limits", "decode"]
 
@@ -29,6 +36,13 @@ _SIDEWAYS = frozenset({5, 6, 7, 8})
 # How many times the model's size a JPEG keeps when it decodes at a reduced scale: below 2 its own coarse
 # scaling, and not the resize that training saw, would decide the pixels.
 _DRAFT_GAP = 2
+# Pictures above this are converted band by band: a second copy of 50 megapixels would not fit the memory
+# that one request may take.
+_BAND_PIXELS = 4_000_000
+_REDUCED_GAP = 4  # how many times the model's size such a band keeps before the one resize of all pictures
+
+_SCAN = b"\xff\xda"
+_MOST_SCANS = 100  # a camera's progressive JPEG has about ten
 
 
 @dataclass(frozen=True)
@@ -42,8 +56,17 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def decode(data: bytes, height: int, width: int, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+def decode(
+    data: bytes, height: int, width: int, limits: Limits = DEFAULT_LIMITS, *, most_work: float | None = None
+) -> NDArray[np.uint8]:
     """Decode a picture, turn it upright, put it on white and squash it to the model's size.
+
+    Args:
+        data: the picture's file.
+        height: of the result.
+        width: of the result.
+        limits: what is refused.
+        most_work: megapixels of PNG, or as much work in another format, above which nothing is decoded.
 
     Returns:
         uint8 pixels, (height, width, 3), RGB.
@@ -52,14 +75,24 @@ def decode(data: bytes, height: int, width: int, limits: Limits = DEFAULT_LIMITS
         UnsupportedFormat: not a picture, or not in one of ACCEPTED_FORMATS.
         ImageTooLarge: more pixels or a longer side than `limits`.
         UndecodableImage: an accepted format with broken content.
+        HeavyImage: sound so far, but over `most_work`.
     """
     image = _open(data)
     with image:
         _check_size(image, limits)
+        if image.format in ("JPEG", "MPO"):
+            _check_scans(data)
+        if most_work is not None and _work(image) > most_work:
+            raise HeavyImage("the picture is large")
         try:
             return _pixels(image, height, width)
         except ImageError:
             raise
+        except MemoryError as error:
+            raise ImageTooLarge(
+                f"decoding the {image.format} picture takes too much memory (GLIMPSE_DECODE_BYTES): "
+                "send a smaller one"
+            ) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageTooLarge(f"the picture unpacks to too much: {error}") from error
         # Pillow's parsers let nearly any exception through on broken files (struct.error, SyntaxError, ...).
@@ -74,7 +107,7 @@ def _open(data: bytes) -> Image.Image:
         raise ImageTooLarge(f"the picture is far over every limit: {error}") from error
     except Exception as error:
         if data.startswith(_SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-            raise UndecodableImage("the picture breaks off or is broken in its header") from error
+            raise BrokenHeader("the picture breaks off or is broken in its header") from error
         accepted = ", ".join(ACCEPTED_FORMATS)
         raise UnsupportedFormat(
             f"the data is not a picture in an accepted format: send one of {accepted}"
@@ -95,6 +128,22 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
         )
 
 
+def _check_scans(data: bytes) -> None:
+    """Each scan of a progressive JPEG goes over all its pixels, and a small file has room for thousands."""
+    scans = data.count(_SCAN)
+    if scans > _MOST_SCANS:
+        raise UndecodableImage(
+            f"the JPEG picture has {scans} scans, more than {_MOST_SCANS}: save it as a plain one"
+        )
+
+
+def _work(image: Image.Image) -> float:
+    """About how long decoding takes, in megapixels of PNG; measured: a baseline JPEG's take a tenth."""
+    megapixels = image.width * image.height / 1e6
+    plain_jpeg = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
+    return megapixels / 10 if plain_jpeg else megapixels
+
+
 def _pixels(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     # A camera's 12 megapixels need not all be decoded for 32 x 32; only JPEG can, others ignore it.
     image.draft(None, (width * _DRAFT_GAP, height * _DRAFT_GAP))
@@ -102,7 +151,7 @@ def _pixels(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     orientation = _orientation(image)
     size = (height, width) if orientation in _SIDEWAYS else (width, height)
     # Turning is last because it copies: by now there is little to copy.
-    picture = _on_white(_resize(_resizable(image), size))
+    picture = _on_white(_resize(_in_bands(image, size), size))
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     return np.asarray(picture)
@@ -113,6 +162,20 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - broken EXIF is no reason to refuse good pixels
         return 1
+
+
+def _in_bands(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture in a mode whose samples may be averaged; a large one reduced to a few times `size`."""
+    factor = max(1, min(image.width // (_REDUCED_GAP * size[0]), image.height // (_REDUCED_GAP * size[1])))
+    if factor == 1 or image.width * image.height <= _BAND_PIXELS:
+        return _resizable(image)
+    rows = factor * max(1, _BAND_PIXELS // (factor * image.width))
+    reduced = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        band.info = image.info
+        reduced.paste(_on_white(_resizable(band).reduce(factor)), (0, top // factor))
+    return reduced
 
 
 def _resizable(image: Image.Image) -> Image.Image:

@@ -1,14 +1,26 @@
 """A request's body in, encoded pictures out; everything over a limit is refused while it arrives."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from service.errors import BodyTooLarge, EmptyBody, MalformedMultipart, MissingFile, TooManyImages
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    EmptyBody,
+    MalformedMultipart,
+    MissingFile,
+    Overloaded,
+    TooManyImages,
+)
 from service.settings import Settings
+
+_MOST_FIELDS = 20  # that are no files; none is asked for
 
 
 @dataclass(frozen=True)
@@ -19,57 +31,117 @@ class Upload:
     data: bytes
 
 
-async def read_picture(request: Request, settings: Settings) -> Upload:
+class Buffer:
+    """The bytes of bodies that this process holds at a time, over all its requests."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+
+    @contextmanager
+    def body(self) -> Iterator["BufferedBody"]:
+        """A body that counts until the end of the context."""
+        body = BufferedBody(self)
+        try:
+            yield body
+        finally:
+            self._held -= len(body.data)
+
+    def take(self, count: int) -> None:
+        """Count bytes that came.
+
+        Raises:
+            Overloaded: there are too many.
+        """
+        if self._held + count > self._limit:
+            raise Overloaded(
+                f"bodies of more than {self._limit} bytes are being received (GLIMPSE_MAX_BUFFERED_BYTES): "
+                "try again after the seconds in Retry-After",
+                retry_after=1,
+            )
+        self._held += count
+
+
+class BufferedBody:
+    """What has come of one body."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+        self.data = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Append what came."""
+        self._buffer.take(len(chunk))
+        self.data += chunk
+
+
+async def read_picture(request: Request, settings: Settings, buffer: Buffer) -> Upload:
     """The multipart field `file`, or the whole body when it is no form.
 
     Raises:
-        BodyError: the body is empty, too large, malformed, or without the field.
+        BodyError: the body is empty, too large, too slow, malformed, or without the field.
+        Overloaded: too much is being received.
     """
-    body = await _read_body(request, settings.max_body_bytes)
-    if not _is_form(request):
-        return Upload(None, body)
-    form = await _parse_form(request, body, settings.max_batch)
-    try:
-        files = _files(form, "file")
-        if len(files) > 1:
-            raise TooManyImages("several fields are named 'file': send one, or several to /classify/batch")
-        upload = await _upload(files[0])
-    finally:
-        await form.close()
+    with buffer.body() as received:
+        body = await _read_body(request, settings, received)
+        if not _is_form(request):
+            return Upload(None, body)
+        form = await _parse_form(request, body, settings.max_batch)
+        try:
+            files = _files(form, "file")
+            if len(files) > 1:
+                raise TooManyImages(
+                    "several fields are named 'file': send one, or several to /classify/batch"
+                )
+            upload = await _upload(files[0])
+        finally:
+            await form.close()
     if not upload.data:
         raise EmptyBody("the file in the form is empty: send a picture in it")
     return upload
 
 
-async def read_pictures(request: Request, settings: Settings) -> list[Upload]:
+async def read_pictures(request: Request, settings: Settings, buffer: Buffer) -> list[Upload]:
     """The multipart fields `files`, in the order sent.
 
     Raises:
         BodyError: as for read_picture, and for more pictures than settings.max_batch.
+        Overloaded: too much is being received.
     """
-    body = await _read_body(request, settings.max_body_bytes)
-    if not _is_form(request):
-        raise MissingFile("a batch is a multipart form: send each picture in a file field named 'files'")
-    form = await _parse_form(request, body, settings.max_batch)
-    try:
-        files = _files(form, "files")
-        return [await _upload(file) for file in files]
-    finally:
-        await form.close()
+    with buffer.body() as received:
+        body = await _read_body(request, settings, received)
+        if not _is_form(request):
+            raise MissingFile("a batch is a multipart form: send each picture in a file field named 'files'")
+        form = await _parse_form(request, body, settings.max_batch)
+        try:
+            return [await _upload(file) for file in _files(form, "files")]
+        finally:
+            await form.close()
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, settings: Settings, received: BufferedBody) -> bytes:
+    limit = settings.max_body_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > limit:
-            raise _too_large(limit)
-    if not received:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + settings.read_seconds
+    try:
+        async with asyncio.timeout_at(min(end, loop.time() + settings.stall_seconds)) as patience:
+            async for chunk in request.stream():
+                received.add(chunk)
+                if len(received.data) > limit:
+                    raise _too_large(limit)
+                patience.reschedule(min(end, loop.time() + settings.stall_seconds))
+    except TimeoutError as error:
+        raise BodyTimeout(
+            f"the body stopped arriving after {len(received.data)} bytes: nothing came for "
+            f"{settings.stall_seconds:g} s (GLIMPSE_STALL_SECONDS), or not all of it within "
+            f"{settings.read_seconds:g} s (GLIMPSE_READ_SECONDS); send it again"
+        ) from error
+    if not received.data:
         raise EmptyBody("the body is empty: send a picture, bare or as the multipart field 'file'")
-    return bytes(received)
+    return bytes(received.data)
 
 
 def _too_large(limit: int) -> BodyTooLarge:
@@ -92,8 +164,9 @@ async def _parse_form(request: Request, body: bytes, max_files: int) -> FormData
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    parser = _InMemoryParser(request.headers, stream(), max_files=max_files, max_fields=_MOST_FIELDS)
     try:
-        form = await _InMemoryParser(request.headers, stream(), max_files=max_files).parse()
+        form = await parser.parse()
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
             raise TooManyImages(

@@ -1,39 +1,99 @@
-"""What the service counts, and its text for Prometheus."""
+"""What the service counts, and its text for Prometheus, summed over the workers.
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+prometheus_client keeps each worker's figures in files of the folder $PROMETHEUS_MULTIPROC_DIR, which the
+supervisor makes and clears; a worker that dies leaves its counts behind.
+"""
 
+import os
+import platform
+import time
+
+import onnxruntime
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
 class Metrics:
-    """The metrics of one application, in a registry of its own."""
+    """The metrics of one worker, in a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str) -> None:
+        """Take the service's version, for the build's information."""
         self.registry = CollectorRegistry()
+        own = self.registry
         self.requests = Counter(
-            "glimpse_requests", "Requests answered.", ["route", "status"], registry=self.registry
+            "glimpse_requests", "Requests answered.", ["route", "status", "model", "version"], registry=own
         )
         self.request_seconds = Histogram(
             "glimpse_request_seconds",
             "From a request's headers to the last byte of its answer.",
             ["route"],
             buckets=_SECONDS,
-            registry=self.registry,
+            registry=own,
         )
         self.stage_seconds = Histogram(
             "glimpse_stage_seconds",
             "Where a request's time went: read, queue, decode, infer.",
             ["stage"],
             buckets=_SECONDS,
-            registry=self.registry,
+            registry=own,
         )
         self.predictions = Counter(
             "glimpse_predictions",
             "Pictures classified, by the class that won.",
             ["model", "version", "predicted"],
-            registry=self.registry,
+            registry=own,
         )
+        self.confidence = Histogram(
+            "glimpse_confidence",
+            "Probability of the class that won.",
+            ["model", "version"],
+            buckets=_SHARES,
+            registry=own,
+        )
+        self.in_flight = Gauge(
+            "glimpse_requests_in_flight",
+            "Requests being answered.",
+            multiprocess_mode="livesum",
+            registry=own,
+        )
+        self.models = Gauge(
+            "glimpse_model_loaded",
+            "1 for a model that is loaded and agrees with its golden pictures, 0 for one that is not.",
+            ["model", "version", "variant"],
+            multiprocess_mode="livemin",
+            registry=own,
+        )
+        self.started = Gauge(
+            "glimpse_start_time_seconds",
+            "When the youngest worker was ready, in seconds since 1970.",
+            multiprocess_mode="livemax",
+            registry=own,
+        )
+        self.workers = Gauge(
+            "glimpse_workers", "Processes that answer.", multiprocess_mode="livesum", registry=own
+        )
+        build = Gauge(
+            "glimpse_build_info",
+            "1; the labels say what runs.",
+            ["version", "python", "onnxruntime"],
+            multiprocess_mode="livemax",
+            registry=own,
+        )
+        build.labels(version, platform.python_version(), onnxruntime.__version__).set(1)
+
+    def note_ready(self) -> None:
+        """Say that this worker answers from now on."""
+        self.started.set(time.time())
+        self.workers.set(1)
 
     def exposition(self) -> bytes:
         """Everything counted so far, in Prometheus's text format."""
-        return generate_latest(self.registry)
+        if _FOLDER_VARIABLE not in os.environ:  # one worker, without a supervisor
+            return generate_latest(self.registry)
+        summed = CollectorRegistry()
+        MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+        return generate_latest(summed)

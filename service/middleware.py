@@ -1,11 +1,7 @@
-"""Wraps every request: an id, timings, metrics, and the answer when something of ours breaks."""
+"""Wraps every request: an id, timings, metrics, a log line, and the answer when something of ours breaks."""
 
 import logging
-import re
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -13,54 +9,42 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError
+from service.lifecycle import Lifecycle
+from service.logs import FIELDS
 from service.metrics import Metrics
 from service.schemas import ErrorAnswer
+from service.trace import Trace
 
 logger = logging.getLogger(__name__)
+requests_logger = logging.getLogger("service.requests")
 
-_SAFE_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _CLIENT_CLOSED = 499  # as nginx counts them
 _UNMATCHED = "(none)"  # one label for all paths that don't exist, or anybody could make labels without end
-
-
-class Trace:
-    """A request's id and how long its stages took, in seconds."""
-
-    def __init__(self, request_id: str) -> None:
-        self.request_id = request_id
-        self.stages: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(name, time.perf_counter() - started)
-
-    def add(self, name: str, seconds: float) -> None:
-        """Add to the stage."""
-        self.stages[name] = self.stages.get(name, 0.0) + seconds
-
-    def server_timing(self) -> str:
-        """The stages as a Server-Timing header, in milliseconds."""
-        return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in self.stages.items())
+# Answers are data of their own type, for nobody's frame, and to be kept by no cache on the way.
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+# After these the rest of a body may still be on its way, and nobody is going to read it.
+_BODY_LEFT = {401, 408, 413}
 
 
 class ObserveRequests:
     """ASGI middleware; puts a Trace into the request's state."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle) -> None:
         self.app = app
         self.metrics = metrics
+        self.lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        trace = Trace(_request_id(scope))
+        trace = Trace(Headers(scope=scope))
         scope.setdefault("state", {})["trace"] = trace
         status = 0
 
@@ -68,18 +52,16 @@ class ObserveRequests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = trace.request_id
-                if trace.stages:
-                    headers["Server-Timing"] = trace.server_timing()
+                self._add_headers(MutableHeaders(scope=message), trace, status)
             await send(message)
 
+        self.metrics.in_flight.inc()
         try:
             await self.app(scope, receive, send_with_headers)
         except ClientDisconnect:  # nobody is left to answer, and it is no failure of ours
             status = status or _CLIENT_CLOSED
         except Exception:
-            logger.exception("request %s failed", trace.request_id)
+            logger.exception("a request failed", extra={FIELDS: {"request_id": trace.request_id}})
             if status:
                 raise
             error = ServiceError(
@@ -88,17 +70,34 @@ class ObserveRequests:
             answer = JSONResponse(ErrorAnswer.of(error, trace.request_id).model_dump(), error.status)
             await answer(scope, receive, send_with_headers)
         finally:
+            self.metrics.in_flight.dec()
             self._record(scope, status, time.perf_counter() - started, trace)
+
+    def _add_headers(self, headers: MutableHeaders, trace: Trace, status: int) -> None:
+        headers["X-Request-ID"] = trace.request_id
+        if trace.stages:
+            headers["Server-Timing"] = trace.server_timing()
+        for name, value in _SAFE_HEADERS.items():
+            headers.setdefault(name, value)
+        if self.lifecycle.is_stopping or status in _BODY_LEFT:
+            headers["Connection"] = "close"
 
     def _record(self, scope: Scope, status: int, seconds: float, trace: Trace) -> None:
         route = getattr(scope.get("route"), "path", _UNMATCHED)
-        self.metrics.requests.labels(route, str(status)).inc()
+        model, version = trace.model
+        self.metrics.requests.labels(route, str(status), model, version).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
         for stage, stage_seconds in trace.stages.items():
             self.metrics.stage_seconds.labels(stage).observe(stage_seconds)
-
-
-def _request_id(scope: Scope) -> str:
-    """The caller's X-Request-ID where it is short and plain, else a new one."""
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+        if requests_logger.isEnabledFor(logging.INFO):
+            fields: dict[str, object] = {
+                "request_id": trace.request_id,
+                "status": status,
+                "ms": round(1000 * seconds, 3),
+            }
+            if trace.trace_id:
+                fields["trace_id"] = trace.trace_id
+            if model:
+                fields["model"] = f"{model}/{version}"
+            fields |= {f"{stage}_ms": round(1000 * value, 3) for stage, value in trace.stages.items()}
+            requests_logger.info("%s %s", scope["method"], route, extra={FIELDS: fields})

@@ -1,7 +1,8 @@
 """A folder of bundles in, classifiers by model and version out."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +13,28 @@ from service.errors import BundleError, UnknownModel
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A bundle that is there and can't be served."""
+
+    name: str
+    version: str
+    reason: str
+
+
 class Registry:
     """The classifiers that are loaded, warm and checked."""
 
-    def __init__(self, classifiers: dict[str, dict[str, Classifier]], default_model: str) -> None:
-        """Take classifiers by model name and version, versions in ascending order."""
+    def __init__(
+        self,
+        classifiers: dict[str, dict[str, Classifier]],
+        default_model: str,
+        failures: Sequence[Failure] = (),
+    ) -> None:
+        """Take classifiers by model name and version, versions in ascending order, and what did not load."""
         self._classifiers = classifiers
         self.default_model = default_model
+        self.failures = failures
 
     def __iter__(self) -> Iterator[Classifier]:
         for versions in self._classifiers.values():
@@ -32,7 +48,8 @@ class Registry:
         """
         versions = self._classifiers.get(model or self.default_model)
         if versions is None:
-            raise UnknownModel(f"model {model!r} is not loaded: choose one of {', '.join(self._classifiers)}")
+            loaded = ", ".join(self._classifiers)
+            raise UnknownModel(f"model {model or self.default_model!r} is not loaded: choose one of {loaded}")
         if not version:
             return next(reversed(versions.values()))
         if version not in versions:
@@ -46,13 +63,13 @@ class Registry:
 def load_registry(
     artifacts: Path, default_model: str | None, variant: VariantName | Literal["auto"] = "auto"
 ) -> Registry:
-    """Load artifacts/<model>/<version>/.
+    """Load artifacts/<model>/<version>/; a bundle that can't be served is logged and left out.
 
     Without `default_model`, the model whose manifest states the highest accuracy is the default, as long as
     all have the same classes.
 
     Raises:
-        BundleError: a bundle is bad, there is none, or the default is not among them.
+        BundleError: there is no bundle, none can be served, or the default is not among them.
     """
     folders = sorted(filter(Path.is_dir, artifacts.glob("[!.]*/[!.]*")), key=_model_and_version)
     if not folders:
@@ -60,20 +77,30 @@ def load_registry(
             f"{str(artifacts)!r} holds no <model>/<version>/: export one, or set GLIMPSE_ARTIFACTS"
         )
     classifiers: dict[str, dict[str, Classifier]] = {}
+    failures: list[Failure] = []
     for folder in folders:
-        classifier = open_classifier(read_bundle(folder), variant)
+        try:
+            classifier = open_classifier(read_bundle(folder), variant)
+        except BundleError as error:
+            logger.error("%s", error)  # noqa: TRY400 - the message says it all
+            failures.append(Failure(folder.parent.name, folder.name, error.message))
+            continue
         classifiers.setdefault(folder.parent.name, {})[folder.name] = classifier
         where = (folder.parent.name, folder.name, classifier.variant_name)
         logger.info("loaded %s/%s in %s: its golden pictures agree", *where)
+    if not classifiers:
+        more = f" (and so with {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise BundleError(f"no model can be served: {failures[0].reason}{more}")
     newest = {name: next(reversed(versions.values())) for name, versions in classifiers.items()}
-    default = _choose_default(newest, default_model)
+    default = _choose_default(newest, default_model, {failure.name for failure in failures})
     logger.info("%s answers calls that name no model", default)
-    return Registry(classifiers, default)
+    return Registry(classifiers, default, failures)
 
 
-def _choose_default(newest: dict[str, Classifier], wanted: str | None) -> str:
+def _choose_default(newest: dict[str, Classifier], wanted: str | None, failed: set[str]) -> str:
     names = ", ".join(newest)
-    if wanted is not None and wanted not in newest:
+    # One that failed to load is still the default: no other takes its place unasked.
+    if wanted is not None and wanted not in newest.keys() | failed:
         raise BundleError(f"GLIMPSE_DEFAULT_MODEL={wanted}: not loaded; choose one of {names}")
     if wanted is not None:
         return wanted

@@ -157,12 +157,19 @@ class ModelInfo(_Answer):
     manifest: Manifest
 
 
+class FailedModel(ModelName):
+    """A bundle that is there and can't be served."""
+
+    error: str
+
+
 class Health(_Answer):
     """The state of the service."""
 
     status: str = Field(examples=["ok"])
     ready: bool
     models: list[ModelName]
+    failed: list[FailedModel]
     uptime_seconds: float
 
 
@@ -178,7 +185,7 @@ class ServiceInfo(_Answer):
     name: str
     version: str
     endpoints: Mapping[str, str]
-    docs: str
+    docs: str | None
 
 
 def _rounded(probability: np.float32) -> float:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,7 +16,16 @@ PREFIX = "GLIMPSE_"
 
 # Pillow's own bound against decompression bombs, above which it refuses whatever we allow.
 _PILLOW_MAX_PIXELS = 178_000_000
+_SECRET = frozenset({"GLIMPSE_API_KEYS"})
 _OTHERS = frozenset({"GLIMPSE_DATA"})  # variables of this prefix that training and tests read
+
+
+_MOST_WORKERS = 8  # each holds every model; one keeps up with thousands of requests a second
+
+
+def _threads_a_worker(given: dict[str, Any]) -> int:
+    workers = given.get("workers", 1)  # missing where its value was wrong
+    return max(1, usable_cpus() // int(workers))
 
 
 class Settings(BaseSettings):
@@ -31,7 +40,23 @@ class Settings(BaseSettings):
     variant: VariantName | Literal["auto"] = Field(
         "auto", description="fp32, int8, or auto: int8 where this CPU computes it right"
     )
-    threads: int = Field(default_factory=usable_cpus, ge=1, le=256, description="pictures worked on at once")
+    workers: int = Field(
+        default_factory=lambda: min(usable_cpus(), _MOST_WORKERS),
+        ge=1,
+        le=256,
+        description="processes that answer; by default one a usable CPU, up to 8",
+    )
+    threads: int = Field(
+        default_factory=_threads_a_worker,
+        ge=1,
+        le=256,
+        description="pictures worked on at once in each; by default the usable CPUs, shared by the workers",
+    )
+    max_wait_ms: float = Field(
+        35,
+        gt=0,
+        description="longest wait of a picture for a thread; what would wait longer gets 503 at once",
+    )
     max_body_bytes: int = Field(10_000_000, ge=1, description="largest request body")
     max_batch: int = Field(64, ge=1, description="most pictures in one /classify/batch")
     max_pixels: int = Field(
@@ -39,10 +64,46 @@ class Settings(BaseSettings):
     )
     max_side: int = Field(DEFAULT_LIMITS.max_side, ge=1, description="longest side of a picture in pixels")
 
+    max_buffered_bytes: int = Field(
+        200_000_000, ge=1, description="most bytes of bodies that one worker holds at a time"
+    )
+    decode_seconds: float = Field(2, gt=0, description="longest decoding of one picture")
+    decode_bytes: int = Field(300_000_000, ge=1, description="most memory for decoding one picture")
+    stall_seconds: float = Field(5, gt=0, description="longest silence within a body before 408")
+    read_seconds: float = Field(60, gt=0, description="longest time for a whole body before 408")
+    header_seconds: float = Field(
+        10, gt=0, description="longest wait for a connection's next whole request line"
+    )
+    drain_seconds: float = Field(
+        1, ge=0, description="time to go on answering after SIGTERM while /health/ready says 503"
+    )
+    grace_seconds: int = Field(
+        30, ge=0, description="longest time after that for requests in flight to finish"
+    )
+    api_keys: str = Field("", description="keys of which a call needs one, with commas between; empty: none")
+    cors_origins: str = Field("", description="web origins that may call, with commas between; * for all")
+    docs: bool = Field(default=True, description="whether /docs and /openapi.json are there")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="json, text, or auto: text at a terminal, else json"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info (a line a request), warning or error"
+    )
+
     @property
     def limits(self) -> Limits:
         """What the decoder refuses."""
         return Limits(self.max_pixels, self.max_side)
+
+    @property
+    def keys(self) -> list[str]:
+        """The API keys."""
+        return _listed(self.api_keys)
+
+    @property
+    def origins(self) -> list[str]:
+        """The web origins that may call."""
+        return _listed(self.cors_origins)
 
 
 class SettingsError(Exception):
@@ -67,5 +128,24 @@ def read_settings() -> Settings:
         raise SettingsError("\n".join(lines)) from error
 
 
+def describe_settings() -> str:
+    """Every variable with its default and meaning, a line each."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.default if field.default_factory is None else "by CPUs"
+        shown = (
+            {None: "unset", "": "empty"}.get(default, default) if not isinstance(default, bool) else default
+        )
+        rows.append((f"{PREFIX}{name.upper()}", str(shown), field.description or ""))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {what}" for name, value, what in rows)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _describe(location: tuple[int | str, ...], value: object, allowed: str) -> str:
-    return f"{PREFIX}{'_'.join(map(str, location)).upper()}={value}: {allowed}"
+    name = f"{PREFIX}{'_'.join(map(str, location)).upper()}"
+    shown = "(hidden)" if name in _SECRET else value
+    return f"{name}={shown}: {allowed}"

@@ -2,10 +2,14 @@
 
 import io
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
 from PIL import Image, ImageDraw
+from prometheus_client.parser import text_string_to_metric_families
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,3 +109,20 @@ class Shapes:
                 for index in range(count):
                     suffix = self._SUFFIXES[index % len(self._SUFFIXES)]
                     self.draw(name).save(target / f"{name} {index}.{suffix}")
+
+
+def counted(client: httpx.Client, name: str, **labels: str) -> float:
+    """The sum of a metric's samples that have these labels among theirs."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = (sample for family in families for sample in family.samples if sample.name == name)
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 5) -> bool:
+    """Whether it holds by then; a service counts a request only after it has answered it."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

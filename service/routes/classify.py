@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from service.engine import Probabilities
 from service.errors import ImageError
 from service.limits import read_picture, read_pictures
-from service.routes.dependencies import ClassifierDep, EngineDep, SettingsDep, TraceDep
+from service.routes.dependencies import BufferDep, ClassifierDep, EngineDep, SettingsDep, TraceDep
 from service.schemas import (
     BatchClassification,
     Classification,
@@ -51,11 +51,16 @@ router = APIRouter(prefix="/classify", tags=["classify"], responses=_ERRORS)
 
 
 async def _classify(
-    request: Request, classifier: ClassifierDep, engine: EngineDep, settings: SettingsDep, trace: TraceDep
+    request: Request,
+    classifier: ClassifierDep,
+    engine: EngineDep,
+    settings: SettingsDep,
+    buffer: BufferDep,
+    trace: TraceDep,
 ) -> tuple[str | None, Probabilities]:
     """The one picture's file name and probabilities."""
     with trace.stage("read"):
-        upload = await read_picture(request, settings)
+        upload = await read_picture(request, settings, buffer)
     return upload.filename, await engine.classify(classifier, upload.data, trace)
 
 
@@ -78,11 +83,16 @@ async def classify_image(classified: ClassifiedDep, classifier: ClassifierDep) -
 
 @router.post("/batch", openapi_extra=_MANY)
 async def classify_batch(
-    request: Request, classifier: ClassifierDep, engine: EngineDep, settings: SettingsDep, trace: TraceDep
+    request: Request,
+    classifier: ClassifierDep,
+    engine: EngineDep,
+    settings: SettingsDep,
+    buffer: BufferDep,
+    trace: TraceDep,
 ) -> BatchClassification:
     """Classify several pictures, each a multipart field `files`; one bad picture fails alone."""
     with trace.stage("read"):
-        uploads = await read_pictures(request, settings)
+        uploads = await read_pictures(request, settings, buffer)
     outcomes = await engine.classify_batch(classifier, [upload.data for upload in uploads], trace)
     results: list[Classification | FailedPicture] = []
     for upload, outcome in zip(uploads, outcomes, strict=True):

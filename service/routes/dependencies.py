@@ -6,9 +6,11 @@ from fastapi import Depends, Query, Request
 
 from service.classifier import Classifier
 from service.engine import Engine
-from service.middleware import Trace
+from service.lifecycle import Lifecycle
+from service.limits import Buffer
 from service.registry import Registry
 from service.settings import Settings
+from service.trace import Trace
 
 
 async def _registry(request: Request) -> Registry:
@@ -19,6 +21,16 @@ async def _registry(request: Request) -> Registry:
 async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
+
+
+async def _buffer(request: Request) -> Buffer:
+    buffer: Buffer = request.app.state.buffer
+    return buffer
+
+
+async def _lifecycle(request: Request) -> Lifecycle:
+    lifecycle: Lifecycle = request.app.state.lifecycle
+    return lifecycle
 
 
 async def _engine(request: Request) -> Engine:
@@ -33,14 +45,19 @@ async def _trace(request: Request) -> Trace:
 
 async def _classifier(
     registry: Annotated[Registry, Depends(_registry)],
+    trace: Annotated[Trace, Depends(_trace)],
     model: Annotated[str | None, Query(description="a loaded model; the default one if absent")] = None,
     version: Annotated[str | None, Query(description="its version; the highest if absent")] = None,
 ) -> Classifier:
-    return registry.get(model, version)
+    classifier = registry.get(model, version)
+    trace.model = (classifier.manifest.name, classifier.manifest.version)
+    return classifier
 
 
 RegistryDep = Annotated[Registry, Depends(_registry)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+BufferDep = Annotated[Buffer, Depends(_buffer)]
+LifecycleDep = Annotated[Lifecycle, Depends(_lifecycle)]
 EngineDep = Annotated[Engine, Depends(_engine)]
 TraceDep = Annotated[Trace, Depends(_trace)]
 ClassifierDep = Annotated[Classifier, Depends(_classifier)]

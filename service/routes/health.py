@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.metrics import Metrics
-from service.routes.dependencies import RegistryDep
-from service.schemas import Health, ModelName, ServiceInfo, Status
+from service.routes.dependencies import LifecycleDep, RegistryDep
+from service.schemas import FailedModel, Health, ModelName, ServiceInfo, Status
 
 router = APIRouter(tags=["service"])
 
@@ -30,11 +30,17 @@ async def index(request: Request) -> ServiceInfo:
 
 
 @router.get("/health")
-async def health(request: Request, registry: RegistryDep) -> Health:
-    """An overview for people."""
+async def health(registry: RegistryDep, lifecycle: LifecycleDep) -> Health:
+    """An overview for people: "degraded" when a bundle is there that can't be served."""
     names = [ModelName(name=one.manifest.name, version=one.manifest.version) for one in registry]
-    uptime = time.monotonic() - request.app.state.started
-    return Health(status="ok", ready=True, models=names, uptime_seconds=round(uptime, 1))
+    failed = [FailedModel(name=one.name, version=one.version, error=one.reason) for one in registry.failures]
+    return Health(
+        status="stopping" if lifecycle.is_stopping else "degraded" if failed else "ok",
+        ready=not lifecycle.is_stopping,
+        models=names,
+        failed=failed,
+        uptime_seconds=round(time.monotonic() - lifecycle.started, 1),
+    )
 
 
 @router.get("/health/live")
@@ -43,9 +49,12 @@ async def live() -> Status:
     return Status(status="ok")
 
 
-@router.get("/health/ready")
-async def ready() -> Status:
+@router.get("/health/ready", responses={503: {"model": Status, "description": "stopping"}})
+async def ready(response: Response, lifecycle: LifecycleDep) -> Status:
     """Pictures can be classified: the service listens only once every model is warm and checked."""
+    if lifecycle.is_stopping:
+        response.status_code = 503
+        return Status(status="stopping")
     return Status(status="ok")
 
 

@@ -1,13 +1,14 @@
 """The HTTP contract, against the real service on the committed bundles."""
 
 import json
+import platform
 from pathlib import Path
 
 import httpx
 import pytest
 
 from service.bundle import Manifest
-from tests.support import PICTURES, encode, gradient
+from tests.support import PICTURES, counted, encode, eventually, gradient
 
 CAT = (PICTURES / "cat.png").read_bytes()
 MODELS = ["resnet", "cnn"]
@@ -145,20 +146,32 @@ def test_unknown_path_and_method_are_errors_in_our_form(client: httpx.Client) ->
 
 
 def test_metrics_count_requests_and_predictions(client: httpx.Client) -> None:
-    def count(line: str) -> float:
-        found = [row for row in client.get("/metrics").text.splitlines() if row.startswith(line)]
-        return float(found[0].split()[-1]) if found else 0.0
-
-    requests = 'glimpse_requests_total{route="/classify",status="200"}'
     answer = client.post("/classify", content=CAT).json()
-    predictions = (
-        f'glimpse_predictions_total{{model="resnet",predicted="{answer["prediction"]["class"]}",'
-        f'version="{answer["model"]["version"]}"}}'
-    )
-    before = count(requests), count(predictions)
+    model, best = answer["model"], answer["prediction"]["class"]
+    requests = {"route": "/classify", "status": "200", "model": model["name"], "version": model["version"]}
+    predictions = {"model": model["name"], "version": model["version"], "predicted": best}
+
+    def count() -> tuple[float, float]:
+        return (
+            counted(client, "glimpse_requests_total", **requests),
+            counted(client, "glimpse_predictions_total", **predictions),
+        )
+
+    assert eventually(lambda: count()[0] >= 1)
+    before = count()
     for _ in range(3):
         client.post("/classify", content=CAT)
-    assert (count(requests), count(predictions)) == (before[0] + 3, before[1] + 3)
+    assert eventually(lambda: count() == (before[0] + 3, before[1] + 3)), count()
+
+
+def test_metrics_describe_what_runs(client: httpx.Client) -> None:
+    client.post("/classify", content=CAT)
+    assert counted(client, "glimpse_build_info", python=platform.python_version()) == 1
+    assert counted(client, "glimpse_model_loaded", model="resnet", variant="int8") == 1
+    assert counted(client, "glimpse_workers") >= 1
+    for stage in ("read", "queue", "decode", "infer"):
+        assert counted(client, "glimpse_stage_seconds_count", stage=stage) >= 1
+    assert counted(client, "glimpse_confidence_count", model="resnet") >= 1
 
 
 def test_paths_that_do_not_exist_share_one_metric(client: httpx.Client) -> None:

@@ -49,10 +49,29 @@ def test_models_of_different_classes_need_a_default(artifacts: Path, tmp_path: P
     assert load_registry(tmp_path, "cnn").default_model == "cnn"
 
 
-def test_folder_without_a_manifest_is_refused(versions: Path) -> None:
-    (versions / "cnn" / "2" / "manifest.json").unlink()
-    with pytest.raises(BundleError, match=r"No such file.*manifest\.json"):
+def test_bundle_that_can_not_be_served_is_named_and_left_out(versions: Path) -> None:
+    (versions / "cnn" / "10" / "manifest.json").unlink()
+    registry = load_registry(versions, None)
+    assert [one.manifest.version for one in registry] == ["2"]
+    (failure,) = registry.failures
+    assert (failure.name, failure.version) == ("cnn", "10")
+    assert "No such file" in failure.reason
+
+
+def test_no_bundle_that_can_be_served_is_an_error(versions: Path) -> None:
+    for version in ("2", "10"):
+        (versions / "cnn" / version / "manifest.json").unlink()
+    with pytest.raises(BundleError, match=r"no model can be served: .*No such file.*\(and so with 1 more\)"):
         load_registry(versions, None)
+
+
+def test_default_that_failed_is_not_replaced_unasked(artifacts: Path, versions: Path) -> None:
+    source = newest(artifacts / "resnet")
+    shutil.copytree(source, versions / "resnet" / source.name)
+    (versions / "resnet" / source.name / "model.int8.onnx").unlink()
+    registry = load_registry(versions, "resnet")
+    with pytest.raises(UnknownModel, match="model 'resnet' is not loaded: choose one of cnn"):
+        registry.get()
 
 
 def test_unknown_default_names_those_loaded(artifacts: Path) -> None:

@@ -1,0 +1,59 @@
+"""`python -m service.decoder`: decodes pictures for a sandbox, within a bound on memory.
+
+On standard input come a line of JSON (size, height, width, max_pixels, max_side) and `size` bytes of picture;
+on standard output go a line of JSON, {"bytes": n} and n bytes of pixels, or {"error": class, "message": ...}.
+"""
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from service.errors import BrokenHeader, ImageError, ImageTooLarge
+from service.imaging import Limits, decode
+
+_NICENESS = 10  # small pictures come first
+
+
+_TOO_MUCH = "decoding the picture takes too much memory (GLIMPSE_DECODE_BYTES): send a smaller one"
+
+
+def main() -> int:
+    """Serve until standard input ends."""
+    os.nice(_NICENESS)
+    _bound_memory(int(sys.argv[1]))
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    while line := requests.readline():
+        _serve_one(json.loads(line), requests, answers)
+        answers.flush()
+    return 0
+
+
+def _serve_one(request: dict[str, int], requests: BinaryIO, answers: BinaryIO) -> None:
+    data = requests.read(request["size"])
+    limits = Limits(request["max_pixels"], request["max_side"])
+    try:
+        pixels = decode(data, request["height"], request["width"], limits)
+    except ImageError as given:
+        # The service has read the header before it asked: only memory can be short for it here.
+        error = ImageTooLarge(_TOO_MUCH) if isinstance(given, BrokenHeader) else given
+        answer = {"error": type(error).__name__, "message": error.message}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        return
+    content = np.ascontiguousarray(pixels).tobytes()
+    answers.write(json.dumps({"bytes": len(content)}).encode() + b"\n" + content)
+
+
+def _bound_memory(limit: int) -> None:
+    """Let this process allocate `limit` bytes more than it has."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    (used,) = (int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (used + limit, used + limit))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Who gets in: API keys, and room for more work. Both answer before anything of a body is read."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import Overloaded, ServiceError, Unauthorized
+from service.lane import Lane
+from service.schemas import ErrorAnswer
+from service.trace import Trace
+
+_OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/docs", "/openapi.json"})
+_WORKING_PATHS = frozenset({"/classify", "/classify/image", "/classify/batch"})
+
+
+class RequireKey:
+    """ASGI middleware: asks for one of the keys wherever pictures or models are concerned."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
+        self.app = app
+        # Of equal length, so that comparing says nothing about the keys' lengths either.
+        self._digests = [_digest(key) for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
+        is_open = scope["type"] != "http" or scope["path"] in _OPEN_PATHS or scope["method"] == "OPTIONS"
+        if is_open or self._is_known(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        error = Unauthorized(
+            "this service asks for a key: send one that it knows as 'Authorization: Bearer KEY' or as "
+            "'X-API-Key: KEY'"
+        )
+        await refuse(error, scope, receive, send, {"WWW-Authenticate": "Bearer"})
+
+    def _is_known(self, headers: Headers) -> bool:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        digest = _digest(given)
+        # Every key is compared, whether one before it fits or not.
+        return sum(hmac.compare_digest(digest, known) for known in self._digests) > 0
+
+
+class RequireRoom:
+    """ASGI middleware: refuses pictures at once while more is waiting than can be started in time."""
+
+    def __init__(self, app: ASGIApp, lane: Lane) -> None:
+        self.app = app
+        self._lane = lane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
+        if scope["type"] == "http" and scope["path"] in _WORKING_PATHS and scope["method"] == "POST":
+            try:
+                self._lane.check()
+            except Overloaded as error:
+                scope["route"] = SimpleNamespace(path=scope["path"])  # for the metrics; none was matched
+                await refuse(error, scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+async def refuse(
+    error: ServiceError, scope: Scope, receive: Receive, send: Send, headers: dict[str, str] | None = None
+) -> None:
+    """Answer with `error`."""
+    trace: Trace = scope["state"]["trace"]
+    answer = error_response(error, trace.request_id, headers)
+    await answer(scope, receive, send)
+
+
+def error_response(
+    error: ServiceError, request_id: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """An error as JSON, with what its status needs in headers."""
+    headers = dict(headers or {})
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after)
+    return JSONResponse(ErrorAnswer.of(error, request_id).model_dump(), error.status, headers)
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

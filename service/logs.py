@@ -1,0 +1,54 @@
+"""How the service logs: lines of JSON for machines, or of text for a person at a terminal."""
+
+import json
+import logging
+import sys
+import time
+from typing import Literal
+
+FIELDS = "fields"  # a record's attribute with what else is known, as a dictionary
+
+
+def configure_logging(level: str, form: Literal["auto", "json", "text"], worker: int | None = None) -> None:
+    """Log to standard error, which is where services' logs are looked for.
+
+    Args:
+        level: debug, info, warning or error.
+        form: "auto" is text where standard error is a terminal, else JSON.
+        worker: number of the process among its kind.
+    """
+    is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler()
+    handler.setFormatter(_TextFormatter() if is_text else _JsonFormatter(worker))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+class _JsonFormatter(logging.Formatter):
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, object] = {
+            "time": f"{moment}.{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if self._worker is not None:
+            line["worker"] = self._worker
+        line.update(getattr(record, FIELDS, {}))
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, FIELDS, {})
+        return " ".join([super().format(record), *(f"{name}={value}" for name, value in fields.items())])

@@ -1,0 +1,96 @@
+"""A large or suspicious picture in, its pixels out, from a process that is killed if it takes too long.
+
+A thread that decodes can't be stopped, nor its memory bounded; a process can.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedFormat
+from service.imaging import Limits
+
+logger = logging.getLogger(__name__)
+
+_ERRORS: dict[str, type[ImageError]] = {
+    error.__name__: error for error in (ImageTooLarge, UndecodableImage, UnsupportedFormat)
+}
+
+
+class Sandbox:
+    """One decoding process, for one thread at a time; started anew when it had to be killed."""
+
+    def __init__(self, limits: Limits, seconds: float, memory: int) -> None:
+        """Take what is refused, and the most that a picture may take: seconds, and bytes of memory."""
+        self._limits = limits
+        self._seconds = seconds
+        self._memory = memory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Have the process ready before a picture waits for it."""
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "service.decoder", str(self._memory)]
+            # A group of its own: Ctrl+C in a terminal is for the service, which then closes this.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+            )
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def decode(self, data: bytes, height: int, width: int) -> NDArray[np.uint8]:
+        """As service.imaging.decode, within bounds.
+
+        Raises:
+            ImageError: it can't be decoded, or not within the seconds and the memory allowed.
+        """
+        self.start()
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise RuntimeError("the decoding process has no pipes")
+        timer = threading.Timer(self._seconds, process.kill)
+        timer.start()
+        try:
+            self._ask(process.stdin, data, height, width)
+            return _read_answer(process.stdout, height, width)
+        except (OSError, ValueError) as error:  # a broken pipe, or half an answer
+            process.kill()
+            process.wait()
+            logger.warning("a picture of %d bytes was given up on after %g s", len(data), self._seconds)
+            self.start()
+            raise ImageTooLarge(
+                f"decoding the picture takes more than {self._seconds:g} s (GLIMPSE_DECODE_SECONDS) or "
+                f"{self._memory} bytes (GLIMPSE_DECODE_BYTES): send a smaller or simpler one"
+            ) from error
+        finally:
+            timer.cancel()
+
+    def _ask(self, stream: IO[bytes], data: bytes, height: int, width: int) -> None:
+        request = {
+            "size": len(data),
+            "height": height,
+            "width": width,
+            "max_pixels": self._limits.max_pixels,
+            "max_side": self._limits.max_side,
+        }
+        stream.write(json.dumps(request).encode() + b"\n")
+        stream.write(data)
+        stream.flush()
+
+
+def _read_answer(stream: IO[bytes], height: int, width: int) -> NDArray[np.uint8]:
+    answer = json.loads(stream.readline())
+    if "error" in answer:
+        raise _ERRORS[answer["error"]](answer["message"])
+    pixels = np.frombuffer(stream.read(answer["bytes"]), np.uint8)
+    return pixels.reshape(height, width, 3)

@@ -1,0 +1,175 @@
+"""Starts worker processes on one socket, starts anew those that die, and stops all when asked to."""
+
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from service.cpus import usable_cpus
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_STOP = {signal.SIGTERM, signal.SIGINT}
+_WATCHED = {*_STOP, signal.SIGCHLD}
+_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds before a worker that failed to start is tried again
+_KILL_AFTER = 5  # seconds over what a worker may take to stop
+
+
+class AddressError(Exception):
+    """The address can't be listened on."""
+
+
+class _Worker:
+    """One process, and the pipe by which it says that it is ready and learns that we are gone."""
+
+    def __init__(self, number: int, listener: socket.socket, environment: dict[str, str]) -> None:
+        self.number = number
+        self.is_ready = False
+        ours, theirs = socket.socketpair()
+        self._link = ours
+        with theirs:
+            descriptors = (listener.fileno(), theirs.fileno())
+            # A group of its own: Ctrl+C in a terminal is for the supervisor, which then stops its workers.
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service.worker", str(number), *map(str, descriptors)],
+                env=environment,
+                pass_fds=descriptors,
+                process_group=0,
+            )
+
+    def check_ready(self, timeout: float) -> bool:
+        """Whether the worker has said that it answers, or says so within `timeout` seconds."""
+        if not self.is_ready and select.select([self._link], [], [], timeout)[0]:
+            self.is_ready = bool(self._link.recv(1))
+        return self.is_ready
+
+    def close(self) -> None:
+        self._link.close()
+
+
+class Supervisor:
+    """Keeps settings.workers processes answering on one socket."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._workers: dict[int, _Worker] = {}
+        self._pauses: dict[int, float] = {}
+        self._due: dict[int, float] = {}  # when a worker that failed is to be started again
+
+    def run(self) -> int:
+        """Serve until a signal asks to stop.
+
+        Returns:
+            0 after that; the status of the first worker if it can't serve anything.
+
+        Raises:
+            AddressError: the address can't be listened on.
+        """
+        # Blocked, signals wait until they are asked for; every worker lets them through again for itself.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        with _bind(self._settings) as listener, tempfile.TemporaryDirectory(prefix="glimpse-") as metrics:
+            self._listener = listener
+            self._metrics = metrics
+            try:
+                return self._serve()
+            finally:
+                self._stop_all()
+
+    def _serve(self) -> int:
+        first = self._start(0)
+        while not first.check_ready(0.05):
+            if first.process.poll() is not None:
+                return first.process.returncode
+            if signal.sigpending() & _STOP:
+                return 0
+        self._announce()
+        for number in range(1, self._settings.workers):
+            self._start(number)
+        while True:
+            asked = signal.sigtimedwait(_WATCHED, 0.2)
+            if asked is not None and asked.si_signo in _STOP:
+                logger.info("stopping: requests in flight may finish")
+                return 0
+            self._replace_dead()
+
+    def _start(self, number: int) -> _Worker:
+        environment = {**os.environ, _METRICS_VARIABLE: self._metrics}
+        self._workers[number] = worker = _Worker(number, self._listener, environment)
+        return worker
+
+    def _announce(self) -> None:
+        host, port = self._listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        logger.info("listening on http://%s:%d", shown, port)
+        logger.info(
+            "%d workers with %d threads each, on %d usable CPUs",
+            self._settings.workers,
+            self._settings.threads,
+            usable_cpus(),
+        )
+
+    def _replace_dead(self) -> None:
+        now = time.monotonic()
+        for number, worker in list(self._workers.items()):
+            worker.check_ready(0)
+            if worker.process.poll() is None:
+                continue
+            self._bury(worker)
+            # One that died at work is replaced at once, one that did not come up a little later each time.
+            pause = 0.0 if worker.is_ready else self._pauses.get(number, _FIRST_PAUSE)
+            self._pauses[number] = min(2 * pause, _LONGEST_PAUSE) if pause else _FIRST_PAUSE
+            self._due[number] = now + pause
+            logger.error("worker %d ended with status %d", number, worker.process.returncode)
+        for number in [number for number, due in self._due.items() if due <= now]:
+            del self._due[number]
+            self._start(number)
+
+    def _bury(self, worker: _Worker) -> None:
+        del self._workers[worker.number]
+        worker.close()
+        mark_process_dead(worker.process.pid, self._metrics)  # type: ignore[no-untyped-call]
+
+    def _stop_all(self) -> None:
+        for worker in self._workers.values():
+            worker.process.terminate()
+        patience = self._settings.drain_seconds + self._settings.grace_seconds + _KILL_AFTER
+        deadline = time.monotonic() + patience
+        for worker in self._workers.values():
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                logger.error("worker %d does not stop: killed", worker.number)  # noqa: TRY400
+                worker.process.kill()
+                worker.process.wait()
+            worker.close()
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Take the address before anything is loaded; it answers only once a worker listens."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family)
+    except OSError as error:
+        raise AddressError(_says(settings, error)) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise AddressError(_says(settings, error)) from error
+    return listener
+
+
+def _says(settings: Settings, error: OSError) -> str:
+    return f"GLIMPSE_HOST={settings.host} GLIMPSE_PORT={settings.port}: {error.strerror}; choose another"

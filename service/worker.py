@@ -1,0 +1,92 @@
+"""`python -m service.worker`: one of a supervisor's processes; loads the models, then answers."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.errors import BundleError
+from service.logs import configure_logging
+from service.protocol import PatientProtocol
+from service.settings import Settings, read_settings
+
+logger = logging.getLogger(__name__)
+
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
+
+def main() -> int:
+    """Serve until the supervisor asks to stop, or is gone; the exit status."""
+    number, listener, link = map(int, sys.argv[1:])
+    settings = read_settings()
+    configure_logging(settings.log_level, settings.log_format, number)
+    for stop in _STOP:
+        signal.signal(stop, _exit_quietly)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        app = create_app(settings)
+    except BundleError as error:
+        print(f"service: {error}", file=sys.stderr)
+        return 1
+    with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:
+        _Server(app, settings, supervisor).run(sockets=[listening])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; asked to stop, it first lets load balancers notice."""
+
+    def __init__(self, app: FastAPI, settings: Settings, supervisor: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=PatientProtocol.waiting(settings.header_seconds),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.grace_seconds,
+            backlog=2048,
+        )
+        super().__init__(config)
+        self._lifecycle = app.state.lifecycle
+        self._drain_seconds = settings.drain_seconds
+        self._supervisor = supervisor
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then tell the supervisor, whose end of the link also tells when it is gone."""
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self._supervisor.settimeout(0)
+        self._loop.add_reader(self._supervisor, os.kill, os.getpid(), signal.SIGTERM)
+        self._supervisor.send(b"1")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as uvicorn does, and no longer mind the supervisor."""
+        self._loop.remove_reader(self._supervisor)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Answer on for a while with /health/ready at 503; the second signal stops at once."""
+        stop = super().handle_exit
+        if self._lifecycle.is_stopping or not self.started:
+            stop(sig, frame)
+            return
+        self._lifecycle.is_stopping = True
+        self._loop.remove_reader(self._supervisor)
+        self._loop.call_later(self._drain_seconds, stop, sig, frame)
+
+
+def _exit_quietly(_signal: int, _frame: FrameType | None) -> None:
+    """Uvicorn drains, then raises the signal once more for whoever stood there before: a stop, no failure."""
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

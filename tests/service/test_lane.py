@@ -1,0 +1,70 @@
+import asyncio
+import time
+
+import pytest
+from starlette.datastructures import Headers
+
+from service.errors import Overloaded
+from service.lane import Lane
+from service.trace import Trace
+
+
+def trace() -> Trace:
+    return Trace(Headers())
+
+
+def nap() -> str:
+    time.sleep(0.05)
+    return "done"
+
+
+async def outcomes(lane: Lane, count: int, *, admitted: bool = False) -> list[object]:
+    work = [lane.run(nap, trace(), admitted=admitted) for _ in range(count)]
+    return await asyncio.gather(*work, return_exceptions=True)
+
+
+def test_work_is_done_and_its_wait_noted() -> None:
+    noted = trace()
+    assert asyncio.run(Lane("test", 1, 1.0).run(nap, noted)) == "done"
+    assert noted.stages["queue"] >= 0
+
+
+def test_what_would_wait_too_long_is_refused_and_the_rest_done() -> None:
+    async def flood() -> list[object]:
+        lane = Lane("test", 1, 0.12)
+        for _ in range(30):  # until it knows how long its work takes
+            await lane.run(nap, trace())
+        return await outcomes(lane, 20)
+
+    results = asyncio.run(flood())
+    done = [result for result in results if result == "done"]
+    refused = [result for result in results if isinstance(result, Overloaded)]
+    assert len(done) + len(refused) == 20
+    assert 1 <= len(done) <= 5
+    assert all(1 <= error.retry_after <= 3 for error in refused)
+
+
+def test_deadline_holds_before_the_lane_knows_its_work() -> None:
+    results = asyncio.run(outcomes(Lane("test", 1, 0.12), 10))
+    assert 1 <= results.count("done") <= 4
+    assert sum(isinstance(result, Overloaded) for result in results) == 10 - results.count("done")
+
+
+def test_admitted_work_is_never_refused() -> None:
+    assert asyncio.run(outcomes(Lane("test", 1, 0.01), 5, admitted=True)) == ["done"] * 5
+
+
+def test_idle_lane_takes_work_longer_than_its_longest_wait() -> None:
+    async def twice() -> list[str]:
+        lane = Lane("test", 1, 0.001)
+        return [await lane.run(nap, trace()) for _ in range(2)]
+
+    assert asyncio.run(twice()) == ["done", "done"]
+
+
+def test_failure_of_the_work_is_its_callers() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        asyncio.run(Lane("test", 1, 1.0).run(fail, trace()))

@@ -6,7 +6,7 @@ PYTHON ?= python3.11
 RATE ?= 50
 DURATION ?= 30
 # What was trained here; else the newest committed weights of each model.
-RUNS ?= $(or $(wildcard runs/resnet runs/cnn),$(shell for model in artifacts/*/; do \
+RUNS ?= $(or $(wildcard runs/resnet runs/cnn),$(shell for model in artifacts/resnet/ artifacts/cnn/; do \
 	ls -d $$model[0-9]* | sort -V | tail -n 1; done))
 SERVICE := .venv/service
 DEV := .venv/dev

@@ -16,7 +16,7 @@ from export.verify import verify_bundle
 from service.bundle import refuse_existing
 from service.errors import BundleError
 from train.checkpoint import FILE_NAME, CheckpointError, load_checkpoint
-from train.folder import data_of_run
+from train.folder import STATE, data_of_run
 from train.networks import NetworkError
 from train.sources import DataError, default_source
 
@@ -59,8 +59,13 @@ def _export(given: list[str]) -> None:
     logging.getLogger("export").setLevel(logging.INFO)
     torch.set_num_threads(1)  # more would add up in another order: the bundle would depend on the machine
     checkpoint = load_checkpoint(arguments.run / FILE_NAME)
+    if (arguments.run / STATE).exists() and not arguments.unfinished:
+        raise CheckpointError(
+            f"the run in {str(arguments.run)!r} is not finished: go on with it by train --resume, or export "
+            "the best that it has by --unfinished"
+        )
     folder = arguments.to or _next_version(ARTIFACTS / _model_name(arguments.run.resolve()))
-    refuse_existing(folder)
+    folder = _check_target(folder.absolute(), folder)
     order = Order(
         folder=folder,
         source=arguments.data or data_of_run(arguments.run) or default_source(),
@@ -83,6 +88,14 @@ def _verify(given: list[str]) -> None:
 
 def _show(given: list[str]) -> None:
     print(show_bundle(_parse_bundle("show", "print a bundle as a table", given)))
+
+
+def _check_target(place: Path, given: Path) -> Path:
+    """A bundle's place says its model and version, which the service reads there."""
+    if not place.parent.name or not place.name.isdecimal():
+        raise BundleError(f"--to {str(given)!r} is no MODEL/VERSION with a number as version: name one so")
+    refuse_existing(given)
+    return given if given.parent.name else place
 
 
 def _model_name(run: Path) -> str:
@@ -109,6 +122,7 @@ def _parse_export(given: list[str]) -> argparse.Namespace:
     add("--to", type=Path, help="folder MODEL/VERSION to write (default: artifacts/RUN/, the next version)")
     add("--data", help="cifar10 or a folder (default: what the run was trained on)")
     add("--other-data", action="store_true", help="accept data that changed since the training")
+    add("--unfinished", action="store_true", help="accept a run that has not ended")
     add("--float-only", action="store_true", help="no int8")
     add("--unfamiliar", type=Path, help="folder of pictures of other things, to see how many are caught")
     defaults = dataclasses.asdict(Limits())

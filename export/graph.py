@@ -118,9 +118,12 @@ def _pool_globally(graph: onnx.GraphProto) -> None:
         axes = sorted(numpy_helper.to_array(constants[node.input[1]]).tolist())
         keeps = all(attribute.i for attribute in node.attribute if attribute.name == "keepdims")
         if keeps and axes in ([2, 3], [-2, -1]):
-            graph.initializer.remove(constants[node.input[1]])
             node.op_type = "GlobalAveragePool"
             del node.input[1:], node.attribute[:]
+    used = {name for node in graph.node for name in node.input}
+    for name, tensor in constants.items():  # several means may have shared their axes
+        if name not in used:
+            graph.initializer.remove(tensor)
 
 
 def _drop_unused_domains(model: onnx.ModelProto) -> None:

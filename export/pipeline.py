@@ -42,7 +42,7 @@ from train.checkpoint import (
     encode_checkpoint,
     weights_sha256,
 )
-from train.data import Dataset, load_dataset
+from train.data import Dataset, Pixels, load_dataset
 from train.networks import count_parameters
 from train.provenance import library_versions
 from train.sources import list_pictures
@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 GRAPHS: dict[VariantName, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 CALIBRATION_PICTURES = 512
-_CALIBRATION_SEED = 0
+_SAMPLING_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,18 @@ def _load_data(facts: Facts, order: Order) -> Dataset:
 
 
 def _calibration_pictures(dataset: Dataset) -> NDArray[np.uint8]:
-    generator = torch.Generator().manual_seed(_CALIBRATION_SEED)
-    chosen = torch.randperm(len(dataset.train), generator=generator)[:CALIBRATION_PICTURES]
-    images: NDArray[np.uint8] = dataset.train.take(chosen)[0].numpy()
+    images: NDArray[np.uint8] = _drawn(dataset.train, CALIBRATION_PICTURES).numpy()
     return images
+
+
+def _sample(pixels: Pixels) -> torch.Tensor:
+    """Pictures of all classes for the gates that compare; a split lies class by class."""
+    return _drawn(pixels, gates.PARITY_PICTURES)
+
+
+def _drawn(pixels: Pixels, count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(_SAMPLING_SEED)
+    return pixels.take(torch.randperm(len(pixels), generator=generator)[:count])[0]
 
 
 def _make_candidate(
@@ -210,7 +218,7 @@ def _check(
     one = candidates[name]
     facts = checkpoint.facts
     gates.check_structure(log, name, one.graph, facts.input_side, len(facts.class_names))
-    images = next(dataset.held_out.batches(gates.PARITY_PICTURES))[0]
+    images = _sample(dataset.held_out)
     pixels: NDArray[np.uint8] = images.numpy()
     gates.check_independence(log, name, one.session, pixels, limits)
     if name == "fp32":
@@ -237,7 +245,7 @@ def _write_card(
 ) -> dict[str, bytes]:
     """The card's files by their paths in the bundle."""
     logger.info("timing")
-    pictures: NDArray[np.uint8] = next(dataset.held_out.batches(gates.PARITY_PICTURES))[0].numpy()
+    pictures: NDArray[np.uint8] = _sample(dataset.held_out).numpy()
     findings = Findings(
         measured={name: one.measured for name, one in candidates.items()},
         fusion={name: inspect_fusion(one.graph) for name, one in candidates.items()},

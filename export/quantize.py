@@ -18,6 +18,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.names import INPUT, LOGITS
+from train.networks import NetworkError
 from train.preprocess import PIXEL_MEAN, PIXEL_STD
 
 CALIBRATION_BATCH = 32
@@ -51,6 +52,9 @@ def quantize(network: onnx.ModelProto, images: NDArray[np.uint8]) -> onnx.ModelP
         network: from normalised float pictures to `logits`.
         images: uint8 (N, side, side, 3) of training, not augmented.
 
+    Raises:
+        NetworkError: its first layer can't be quantised.
+
     Returns:
         uint8 `images` (N, side, side, 3) to `logits`.
     """
@@ -81,7 +85,13 @@ def _read_raw_bytes(graph: onnx.GraphProto) -> None:
     1 / deviation and the zero point mean.
     """
     (image,) = graph.input
-    (first,) = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == INPUT]
+    readers = [node for node in graph.node if INPUT in node.input]
+    if [node.op_type for node in readers] != ["QuantizeLinear"]:
+        raise NetworkError(
+            "int8 needs a network that begins with one layer that can be quantised, such as a convolution; "
+            f"this one begins with {', '.join(node.op_type for node in readers)}: export it with --float-only"
+        )
+    (first,) = readers
     scale, zero_point = first.input[1:]
     for tensor in graph.initializer:
         if tensor.name == scale:

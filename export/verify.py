@@ -1,4 +1,4 @@
-"""A bundle in, every check of it that needs neither PyTorch nor the data out."""
+"""A bundle in, every check of it that needs neither its network in PyTorch nor its data out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,9 @@ import numpy as np
 from export import gates
 from service.bundle import read_bundle
 from service.classifier import Classifier, open_session
+from service.errors import BundleError
 from service.imaging import decode
+from train.checkpoint import FILE_NAME, load_checkpoint, weights_sha256
 
 
 def verify_bundle(folder: Path) -> Iterator[str]:
@@ -21,6 +23,13 @@ def verify_bundle(folder: Path) -> Iterator[str]:
     bundle = read_bundle(folder)
     manifest = bundle.manifest
     yield f"{len(manifest.files)} files have the SHA-256 that the manifest names"
+    weights = folder / FILE_NAME
+    if weights.exists():  # images of the service leave them out
+        if weights_sha256(load_checkpoint(weights).weights) != manifest.weights_sha256:
+            raise BundleError(
+                f"bundle {str(folder)!r}: {FILE_NAME} holds other weights than its manifest names"
+            )
+        yield "the weights have the SHA-256 that the manifest names"
     side = manifest.input.height, manifest.input.width
     pixels = np.stack([decode(picture, *side) for picture in bundle.golden.pictures])
     for name in manifest.variants:

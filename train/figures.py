@@ -47,7 +47,8 @@ def draw_curves(history: Sequence[EpochResult]) -> bytes:
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [one.epoch for one in history]
-    best = max(history, key=lambda one: one.held_out_accuracy)
+    # The last of equals, as the run keeps it.
+    best = max(reversed(history), key=lambda one: one.held_out_accuracy)
     left.plot(epochs, [100 * one.train_accuracy for one in history], label="training, augmented")
     left.plot(epochs, [100 * one.held_out_accuracy for one in history], label="held out, averaged weights")
     left.plot(best.epoch, 100 * best.held_out_accuracy, "o", color="C1")

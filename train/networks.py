@@ -58,8 +58,8 @@ def check_input(network: nn.Module, name: str, side: int, num_classes: int) -> N
     try:
         with torch.inference_mode():
             logits = network(torch.zeros(2, 3, side, side))
-    except (RuntimeError, ValueError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # one's own network may fail in any way
+        reason = _first_line(error)
         raise NetworkError(
             f"network {name!r} does not take pictures of {side} x {side} pixels ({reason}): "
             "choose another --size"
@@ -92,14 +92,25 @@ def _build_torchvision(name: str, num_classes: int) -> nn.Module:
 def _build_own(module: str, factory: str, num_classes: int) -> nn.Module:
     try:
         build = getattr(importlib.import_module(module), factory)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # importing runs a stranger's code
         raise NetworkError(
-            f"network '{module}:{factory}' can't be imported ({error}): name a module that Python finds from "
-            "here, and a function in it that takes the number of classes"
+            f"network '{module}:{factory}' can't be imported ({_first_line(error)}): name a module that "
+            "Python finds from here, and a function in it that takes the number of classes"
         ) from error
-    network = build(num_classes)
+    try:
+        network = build(num_classes)
+    except Exception as error:  # as above
+        raise NetworkError(
+            f"'{module}:{factory}' can't be called with the number of classes, {num_classes}: "
+            f"{_first_line(error)}"
+        ) from error
     if not isinstance(network, nn.Module):
         raise NetworkError(
             f"'{module}:{factory}' gave {type(network).__name__}, and must give a torch.nn.Module"
         )
     return network
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error)
+    return text.splitlines()[0] if text else type(error).__name__

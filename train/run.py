@@ -66,11 +66,12 @@ def train_network(job: Job) -> None:
         network = build_network(job.network, len(dataset.class_names), recipe.dropout)
         _log_start(facts, dataset, count_parameters(network), parallel)
         folder = RunFolder(job.folder, facts, recipe.epochs, tensorboard=job.tensorboard)
-        if parallel.is_first:
+        progress = folder.restore() if job.resume else None
+        if parallel.is_first and progress is None:
             folder.begin(dataset, job.source)
         fit(
             *(network, recipe, dataset.train, dataset.held_out, job.seed, folder.end_epoch),
-            resume=folder.restore() if job.resume else None,
+            resume=progress,
             parallel=parallel,
         )
         if parallel.is_first:

@@ -110,7 +110,7 @@ def list_pictures(source: str) -> Listing:
     if source == CIFAR10:
         return _list_cifar10()
     folder = Path(source)
-    if not folder.is_dir():
+    if not source or not folder.is_dir():
         raise DataError(
             f"data {source!r} is no folder: name one that holds CLASS/* or {{train,val,test}}/CLASS/*"
         )

@@ -17,6 +17,7 @@ from PIL import Image
 from loadtest.server import running_service
 from tests.support import ROOT, Shapes, encode, service_command
 from train.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
+from train.folder import STATE
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,32 @@ def test_verify_passes_a_sound_bundle_and_names_a_changed_file(bundle: Path, wor
     done = command(work, "export", "verify", str(changed), check=False)
     assert done.returncode == 2
     assert "model.int8.onnx is not the file its manifest names" in done.stderr
+
+
+def test_verify_notices_other_weights(bundle: Path, work: Path) -> None:
+    changed = shutil.copytree(bundle, work / "weights" / "shapes" / "1")
+    checkpoint = load_checkpoint(changed / FILE_NAME)
+    next(iter(checkpoint.weights.values()))[0] += 1
+    save_checkpoint(checkpoint, changed / FILE_NAME)
+    done = command(work, "export", "verify", str(changed), check=False)
+    assert done.returncode == 2
+    assert "holds other weights than its manifest names" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["one", "shapes/final"])
+def test_target_that_is_no_model_and_version_is_refused(target: str, trained: Path, work: Path) -> None:
+    done = command(work, "export", str(trained), "--to", target, check=False)
+    assert done.returncode == 2
+    assert "is no MODEL/VERSION with a number as version" in done.stderr
+
+
+def test_unfinished_run_is_exported_only_when_asked(trained: Path, work: Path) -> None:
+    unfinished = shutil.copytree(trained, work / "runs" / "unfinished")
+    (unfinished / STATE).touch()
+    done = command(work, "export", str(unfinished), check=False)
+    assert done.returncode == 2
+    assert "go on with it by train --resume, or export the best that it has by --unfinished" in done.stderr
+    command(work, "export", str(unfinished), "--unfinished", "--float-only")
 
 
 def test_unfamiliar_pictures_are_counted(trained: Path, work: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from export.graph import FromPixels, describe, finish, trace_from_pixels, trace_
 from export.quantize import quantize
 from service.classifier import open_session
 from tests.support import ROOT
-from train.networks import build_network
+from train.networks import NetworkError, build_network
 
 SIDE = 16
 TEMPERATURE = 1.5
@@ -105,6 +105,20 @@ def test_probabilities_follow_from_logits_and_temperature(graph: bytes, images: 
     session = onnxruntime.InferenceSession(graph)
     logits, probabilities = (torch.from_numpy(out) for out in session.run(None, {"images": images}))
     torch.testing.assert_close(torch.softmax(logits / TEMPERATURE, 1), probabilities)
+
+
+def test_network_with_several_means_is_traced() -> None:
+    network = build_network("torchvision:mobilenet_v3_small", 3).eval()
+    model = onnx.load_model_from_string(finish(trace_from_pixels(network, 32), 1.0, {}))
+    operators = [node.op_type for node in model.graph.node]
+    assert operators.count("GlobalAveragePool") > 1
+    assert "ReduceMean" not in operators
+
+
+def test_network_that_does_not_begin_with_a_layer_is_refused_for_int8(images: np.ndarray) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 3)).eval()
+    with pytest.raises(NetworkError, match=r"begins with (Reshape|Flatten): export it with --float-only"):
+        quantize(trace_network(network, SIDE), images)
 
 
 def test_graph_has_no_shape_arithmetic(graph: bytes) -> None:

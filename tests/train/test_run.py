@@ -123,9 +123,11 @@ def test_resuming_with_another_seed_is_refused(shapes: Path, tmp_path: Path) -> 
     wait_for_state(process, tmp_path)
     process.kill()
     process.communicate()
+    before = (tmp_path / CONFIG).read_bytes()
     status, errors = finish("--data", shapes, "--to", tmp_path, "--resume", "--seed", "1")
     assert status == 2
     assert "was started with seed 0, and this is 1" in errors
+    assert (tmp_path / CONFIG).read_bytes() == before
 
 
 def test_full_disk_keeps_the_last_good_checkpoint(uninterrupted: Path, shapes: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ supervisor makes and clears; a worker that dies leaves its counts behind.
 
 import os
 import platform
+import struct
 import time
 
 import onnxruntime
@@ -15,6 +16,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+
+_TRIES, _PAUSE_SECONDS = 20, 0.01
 
 
 class Metrics:
@@ -96,4 +100,9 @@ class Metrics:
             return generate_latest(self.registry)
         summed = CollectorRegistry()
         MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+        for _ in range(_TRIES):
+            try:
+                return generate_latest(summed)
+            except struct.error:  # a worker that starts has made its file, and not yet written to it
+                time.sleep(_PAUSE_SECONDS)
         return generate_latest(summed)

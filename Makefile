@@ -16,7 +16,7 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve test train export loadtest check format lock clean
+.PHONY: help serve test train export loadtest overload check format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,6 +40,9 @@ export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versio
 
 loadtest: $(SERVICE)/.installed $(DEV)/.dev ## drive the service at RATE=50 for DURATION=30 s; fail at p95 >= 50 ms
 	$(DEV)/bin/python -m loadtest --server-python $(SERVICE)/bin/python --rate $(RATE) --duration $(DURATION)
+
+overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
+	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python
 
 check: $(DEV)/.dev ## format, lint, types
 	$(DEV)/bin/ruff format --check .

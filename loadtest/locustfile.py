@@ -15,6 +15,7 @@ import gevent
 from gevent.pool import Group
 from locust import FastHttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
+from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
 
 from loadtest.payloads import CONTENT_TYPE, Payload, build_payloads
@@ -81,6 +82,20 @@ class Arrivals(FastHttpUser):
                 response.failure(f"status {response.status_code}: {answer[:200] or response.error}")
             response.request_meta["response_time"] = 1000 * (time.perf_counter() - due)
 
-    def _measure(self, name: str, response_time: float, exception: Exception | None, **_: object) -> None:
-        error = None if exception is None else str(exception)
-        self.measured.append({"name": name, "ms": response_time, "error": error})
+    def _measure(
+        self,
+        name: str,
+        response_time: float,
+        response: FastResponse,
+        exception: Exception | None,
+        **_: object,
+    ) -> None:
+        self.measured.append(
+            {
+                "name": name,
+                "milliseconds": response_time,
+                "error": None if exception is None else str(exception),
+                "status": response.status_code,
+                "retry_after": response.headers.get("retry-after") if response.headers else None,
+            }
+        )

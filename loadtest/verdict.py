@@ -12,6 +12,8 @@ class Result:
     name: str
     milliseconds: float
     error: str | None
+    status: int = 200  # 0 where nothing was answered
+    retry_after: str | None = None  # the answer's header
 
 
 @dataclass(frozen=True)

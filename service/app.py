@@ -42,7 +42,9 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics(VERSION)
     app.state.settings = settings
     app.state.metrics = metrics
-    app.state.registry = load_registry(settings.artifacts, settings.default_model, settings.variant)
+    app.state.registry = load_registry(
+        settings.artifacts, settings.default_model, settings.variant, settings.threads
+    )
     app.state.engine = Engine(settings, metrics)
     app.state.buffer = Buffer(settings.max_buffered_bytes)
     app.state.lifecycle = Lifecycle()

@@ -24,11 +24,16 @@ GOLDEN_TOLERANCE: dict[VariantName, float] = {"fp32": 2e-3, "int8": 5e-2}
 class Classifier:
     """A warm session. `predict` may be called from several threads at once."""
 
-    def __init__(self, bundle: Bundle, variant: VariantName = "fp32") -> None:
+    def __init__(self, bundle: Bundle, variant: VariantName = "fp32", threads: int = 1) -> None:
+        """Load the variant's graph, to be computed by that many threads, and check it.
+
+        Raises:
+            BundleError: it can't be loaded, or does not agree with its golden pictures.
+        """
         self.manifest: Manifest = bundle.manifest
         self.variant_name: VariantName = variant
         self.variant: Variant = bundle.manifest.variants[variant]
-        self._session = open_session(bundle.graph(variant))
+        self._session = open_session(bundle.graph(variant), threads)
         self._check_golden(bundle)
 
     @property
@@ -69,7 +74,7 @@ class Classifier:
             )
 
 
-def open_classifier(bundle: Bundle, wanted: VariantName | Literal["auto"]) -> Classifier:
+def open_classifier(bundle: Bundle, wanted: VariantName | Literal["auto"], threads: int = 1) -> Classifier:
     """The variant asked for; with "auto", int8 where there is one that this CPU computes right, else fp32.
 
     Raises:
@@ -79,25 +84,27 @@ def open_classifier(bundle: Bundle, wanted: VariantName | Literal["auto"]) -> Cl
         there = ", ".join(bundle.manifest.variants)
         raise BundleError(f"bundle {str(bundle.folder)!r} has no variant {wanted!r}: it has {there}")
     if wanted != "auto":
-        return Classifier(bundle, wanted)
+        return Classifier(bundle, wanted, threads)
     if "int8" in bundle.manifest.variants:
         try:
-            return Classifier(bundle, "int8")
+            return Classifier(bundle, "int8", threads)
         except BundleError as error:
             if "fp32" not in bundle.manifest.variants:
                 raise
             logger.warning("%s; fp32 answers instead", error)
-    return Classifier(bundle, "fp32")
+    return Classifier(bundle, "fp32", threads)
 
 
-def open_session(graph: Path | bytes) -> onnxruntime.InferenceSession:
-    """A session that computes in the calling thread; several threads may call it at once.
+def open_session(graph: Path | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A session that computes in the calling thread and threads - 1 others; several may call it at once.
 
     Raises:
         BundleError: ONNX Runtime can't load the file.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    # Threads that wait for work by spinning take the CPUs from all that runs beside.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.inter_op_num_threads = 1
     # Memory patterns are kept for each batch size seen, and batches come in all sizes.
     options.enable_mem_pattern = False

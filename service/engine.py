@@ -1,4 +1,4 @@
-"""Encoded pictures in, probabilities out, off the event loop: decode and inference in worker threads."""
+"""Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.classifier import Classifier
 from service.errors import HeavyImage, ImageError
-from service.lane import Lane
+from service.lane import LoopLane, ThreadLane
 from service.metrics import Metrics
 from service.sandbox import Sandbox
 from service.settings import Settings
@@ -19,16 +19,16 @@ Probabilities = NDArray[np.float32]
 # Megapixels of PNG, about 20 ms of decoding: what takes longer would make the pictures behind it late.
 _LIGHT_WORK = 1.0
 _HEAVY_WAITS = 20  # times as long as light work
-_PICTURES_A_TURN = 8  # of a batch's inference, so that others get their turn in between
+_PICTURES_A_TURN = 4  # of a batch's inference, so that others get their turn in between
 
 
 class Engine:
-    """Runs pictures through classifiers in a few threads; large ones are decoded apart."""
+    """Runs pictures through classifiers, so that none makes many others late."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         longest_wait = settings.max_wait_ms / 1000
-        self.light = Lane("light", settings.threads, longest_wait)
-        self._heavy = Lane("heavy", 1, _HEAVY_WAITS * longest_wait, niceness=10)
+        self.light = LoopLane(longest_wait)
+        self._heavy = ThreadLane("heavy", _HEAVY_WAITS * longest_wait)
         self._sandbox = Sandbox(settings.limits, settings.decode_seconds, settings.decode_bytes)
         self._limits = settings.limits
         self._metrics = metrics

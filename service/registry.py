@@ -61,7 +61,10 @@ class Registry:
 
 
 def load_registry(
-    artifacts: Path, default_model: str | None, variant: VariantName | Literal["auto"] = "auto"
+    artifacts: Path,
+    default_model: str | None,
+    variant: VariantName | Literal["auto"] = "auto",
+    threads: int = 1,
 ) -> Registry:
     """Load artifacts/<model>/<version>/; a bundle that can't be served is logged and left out.
 
@@ -80,7 +83,7 @@ def load_registry(
     failures: list[Failure] = []
     for folder in folders:
         try:
-            classifier = open_classifier(read_bundle(folder), variant)
+            classifier = open_classifier(read_bundle(folder), variant, threads)
         except BundleError as error:
             logger.error("%s", error)  # noqa: TRY400 - the message says it all
             failures.append(Failure(folder.parent.name, folder.name, error.message))

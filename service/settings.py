@@ -50,12 +50,12 @@ class Settings(BaseSettings):
         default_factory=_threads_a_worker,
         ge=1,
         le=256,
-        description="pictures worked on at once in each; by default the usable CPUs, shared by the workers",
+        description="threads that compute one picture; by default the usable CPUs, shared by the workers",
     )
     max_wait_ms: float = Field(
-        35,
+        30,
         gt=0,
-        description="longest wait of a picture for a thread; what would wait longer gets 503 at once",
+        description="longest wait of a picture for its turn; what would wait longer gets 503 at once",
     )
     max_body_bytes: int = Field(10_000_000, ge=1, description="largest request body")
     max_batch: int = Field(64, ge=1, description="most pictures in one /classify/batch")
@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     read_seconds: float = Field(60, gt=0, description="longest time for a whole body before 408")
     header_seconds: float = Field(
         10, gt=0, description="longest wait for a connection's next whole request line"
+    )
+    keep_alive_seconds: int = Field(
+        75, ge=1, description="longest pause between a connection's requests; make it longer than a proxy's"
     )
     drain_seconds: float = Field(
         1, ge=0, description="time to go on answering after SIGTERM while /health/ready says 503"

@@ -1,6 +1,7 @@
 """`python -m service.worker`: one of a supervisor's processes; loads the models, then answers."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -51,6 +52,7 @@ class _Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=settings.grace_seconds,
             backlog=2048,
         )
@@ -62,6 +64,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell the supervisor, whose end of the link also tells when it is gone."""
         await super().startup(sockets)
+        # What is here by now stays: looking it through for garbage would hold up answers.
+        gc.collect()
+        gc.freeze()
         self._loop = asyncio.get_running_loop()
         self._supervisor.settimeout(0)
         self._loop.add_reader(self._supervisor, os.kill, os.getpid(), signal.SIGTERM)

@@ -1,12 +1,17 @@
 import asyncio
+import itertools
 import time
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from starlette.datastructures import Headers
 
 from service.errors import Overloaded
-from service.lane import Lane
+from service.lane import Lane, LoopLane, ThreadLane
 from service.trace import Trace
+
+MakeLane = Callable[[float], Lane]
 
 
 def trace() -> Trace:
@@ -18,20 +23,25 @@ def nap() -> str:
     return "done"
 
 
+@pytest.fixture(params=["loop", "thread"])
+def make_lane(request: pytest.FixtureRequest) -> MakeLane:
+    return LoopLane if request.param == "loop" else partial(ThreadLane, "test")
+
+
 async def outcomes(lane: Lane, count: int, *, admitted: bool = False) -> list[object]:
     work = [lane.run(nap, trace(), admitted=admitted) for _ in range(count)]
     return await asyncio.gather(*work, return_exceptions=True)
 
 
-def test_work_is_done_and_its_wait_noted() -> None:
+def test_work_is_done_and_its_wait_noted(make_lane: MakeLane) -> None:
     noted = trace()
-    assert asyncio.run(Lane("test", 1, 1.0).run(nap, noted)) == "done"
+    assert asyncio.run(make_lane(1.0).run(nap, noted)) == "done"
     assert noted.stages["queue"] >= 0
 
 
-def test_what_would_wait_too_long_is_refused_and_the_rest_done() -> None:
+def test_what_would_wait_too_long_is_refused_and_the_rest_done(make_lane: MakeLane) -> None:
     async def flood() -> list[object]:
-        lane = Lane("test", 1, 0.12)
+        lane = make_lane(0.12)
         for _ in range(30):  # until it knows how long its work takes
             await lane.run(nap, trace())
         return await outcomes(lane, 20)
@@ -44,27 +54,47 @@ def test_what_would_wait_too_long_is_refused_and_the_rest_done() -> None:
     assert all(1 <= error.retry_after <= 3 for error in refused)
 
 
-def test_deadline_holds_before_the_lane_knows_its_work() -> None:
-    results = asyncio.run(outcomes(Lane("test", 1, 0.12), 10))
+def test_deadline_holds_before_the_lane_knows_its_work(make_lane: MakeLane) -> None:
+    results = asyncio.run(outcomes(make_lane(0.12), 10))
     assert 1 <= results.count("done") <= 4
     assert sum(isinstance(result, Overloaded) for result in results) == 10 - results.count("done")
 
 
-def test_admitted_work_is_never_refused() -> None:
-    assert asyncio.run(outcomes(Lane("test", 1, 0.01), 5, admitted=True)) == ["done"] * 5
+def test_admitted_work_is_never_refused(make_lane: MakeLane) -> None:
+    assert asyncio.run(outcomes(make_lane(0.01), 5, admitted=True)) == ["done"] * 5
 
 
-def test_idle_lane_takes_work_longer_than_its_longest_wait() -> None:
+def test_idle_lane_takes_work_longer_than_its_longest_wait(make_lane: MakeLane) -> None:
     async def twice() -> list[str]:
-        lane = Lane("test", 1, 0.001)
+        lane = make_lane(0.001)
         return [await lane.run(nap, trace()) for _ in range(2)]
 
     assert asyncio.run(twice()) == ["done", "done"]
 
 
-def test_failure_of_the_work_is_its_callers() -> None:
+def test_failure_of_the_work_is_its_callers(make_lane: MakeLane) -> None:
     def fail() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        asyncio.run(Lane("test", 1, 1.0).run(fail, trace()))
+        asyncio.run(make_lane(1.0).run(fail, trace()))
+
+
+def test_loop_goes_on_between_pieces_of_work() -> None:
+    """So that what comes meanwhile is read, and refused or let in, before the next piece."""
+
+    async def ticks_and_work() -> list[str]:
+        seen: list[str] = []
+        lane = LoopLane(10)
+        work = [lane.run(lambda: seen.append("work"), trace()) for _ in range(3)]
+        tasks = [asyncio.create_task(one) for one in work]
+        await asyncio.sleep(0)
+        while not all(task.done() for task in tasks):
+            seen.append("tick")
+            await asyncio.sleep(0)
+        return seen
+
+    seen = asyncio.run(ticks_and_work())
+    works = [index for index, what in enumerate(seen) if what == "work"]
+    assert len(works) == 3
+    assert all(second - first > 1 for first, second in itertools.pairwise(works))

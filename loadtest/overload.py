@@ -1,0 +1,204 @@
+"""`python -m loadtest.overload`: is the service of use at three times what it can do? Exit status 0 or 1.
+
+It raises the rate until the service gets no more done, which is its peak; then offers a multiple of it.
+Well behaved, it refuses at once what it can't do in time (503 with Retry-After), answers the rest in time,
+gets about as much done as at its peak, and still says how it is.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from loadtest.drive import LocustError, Measured, drive
+from loadtest.options import positive
+from loadtest.server import ServerError, Service, running_service
+from loadtest.verdict import Result, percentile
+
+_PROBES = ("/health", "/metrics")
+_PROBE_PAUSE_SECONDS = 0.5
+_FIRST_RATE, _STEP = 100.0, 1.3
+_PAST = 1.5  # times the best so far; where this much is offered and no more is answered, that was the peak
+
+
+def main() -> int:
+    """Parse, measure, print what was found and the verdict."""
+    arguments = _parse()
+    try:
+        with apart([arguments.server_python, "-m", "service"]) as service:
+            overload = measure_overload(service, arguments.times, arguments.duration, arguments.step)
+    except (ServerError, LocustError, FileNotFoundError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        return 1
+    breaches = overload.breaches(arguments.p95, arguments.goodput)
+    print(overload.describe())
+    for breach in breaches:
+        print(f"FAILED: {breach}")
+    if not breaches:
+        print(
+            "PASSED: overloaded, it answers what it admits in time and gets about as much done as at its peak"
+        )
+    return 1 if breaches else 0
+
+
+@dataclass
+class Probes:
+    """How the service answered about itself meanwhile."""
+
+    milliseconds: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Overload:
+    """What a service did under a multiple of its peak; rates are per second, times in milliseconds."""
+
+    peak: float
+    offered: float
+    goodput: float
+    admitted: list[float]
+    refused: list[float]
+    wrong: list[str]
+    probes: Probes
+
+    def describe(self) -> str:
+        """The figures, a line each."""
+        probes = sorted(self.probes.milliseconds)
+        rows = (("admitted", self.admitted), ("refused", self.refused), ("health and metrics", probes))
+        lines = [f"{'milliseconds':<20}{'n':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}"]
+        for name, times in rows:
+            shown = [percentile(times, share) for share in (0.5, 0.95, 0.99, 1)] if times else []
+            lines.append(f"{name:<20}{len(times):>8}" + "".join(f"{value:>9.2f}" for value in shown))
+        lines.append(
+            f"\n{self.offered:.0f} requests/s offered, {self.offered / self.peak:.1f} times the peak of "
+            f"{self.peak:.0f}/s; answered {self.goodput:.0f}/s, {self.goodput / self.peak:.0%} of the peak"
+        )
+        return "\n".join(lines)
+
+    def breaches(self, limit_p95: float, share: float) -> list[str]:
+        """What did not hold, a sentence each."""
+        found = []
+        p95 = percentile(self.admitted, 0.95) if self.admitted else float("inf")
+        if p95 >= limit_p95:
+            found.append(f"p95 of admitted requests is {p95:.1f} ms, not under {limit_p95:g} ms")
+        if self.goodput < share * self.peak:
+            ratio = self.goodput / self.peak
+            found.append(f"goodput is {ratio:.0%} of the peak, less than {share:.0%}")
+        if not self.refused:
+            found.append("nothing was refused, so this was no overload: raise --times")
+        if self.wrong:
+            found.append(f"{len(self.wrong)} requests got something else, the first: {self.wrong[0]}")
+        if self.probes.failures:
+            found.append(f"{_PROBES} failed {len(self.probes.failures)} times: {self.probes.failures[0]}")
+        return found
+
+
+def measure_overload(
+    service: Service, times: float, duration: float, step_seconds: float, rate: float | None = None
+) -> Overload:
+    """Find the peak, or take `rate` for it, then offer `times` of it for `duration` seconds."""
+    peak = rate or _find_peak(service.url, step_seconds)
+    with _probing(service.url) as probes:
+        measured = drive(service.url, times * peak, duration)
+    return _judge(measured, peak, duration, probes)
+
+
+def _find_peak(url: str, seconds: float) -> float:
+    best, rate = 0.0, _FIRST_RATE
+    while rate < _PAST * max(best, _FIRST_RATE):
+        measured = drive(url, rate, seconds)
+        goodput = sum(result.error is None for result in measured.results) / seconds
+        offered = measured.offered / seconds
+        print(f"at {offered:6.0f}/s offered: {goodput:6.0f}/s answered", file=sys.stderr)
+        best = max(best, goodput)
+        rate *= _STEP
+    return best
+
+
+def _judge(measured: Measured, peak: float, seconds: float, probes: Probes) -> Overload:
+    admitted = sorted(result.milliseconds for result in measured.results if result.error is None)
+    refused = sorted(result.milliseconds for result in measured.results if _is_refusal(result))
+    wrong = [one.error for one in measured.results if one.error is not None and not _is_refusal(one)]
+    return Overload(
+        peak, measured.offered / seconds, len(admitted) / seconds, admitted, refused, wrong, probes
+    )
+
+
+def _is_refusal(result: Result) -> bool:
+    return result.status == 503 and (result.retry_after or "").isdecimal()
+
+
+@contextlib.contextmanager
+def _probing(url: str) -> Iterator[Probes]:
+    """Ask the service about itself all along, from a thread."""
+    probes, stop = Probes(), threading.Event()
+
+    def probe() -> None:
+        while not stop.wait(_PROBE_PAUSE_SECONDS):
+            for path in _PROBES:
+                started = time.perf_counter()
+                try:
+                    with urllib.request.urlopen(url + path, timeout=5) as answer:  # noqa: S310 - our own URL
+                        answer.read()
+                except OSError as error:
+                    probes.failures.append(f"{path}: {error}")
+                probes.milliseconds.append(1000 * (time.perf_counter() - started))
+
+    thread = threading.Thread(target=probe)
+    thread.start()
+    try:
+        yield probes
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def apart(command: Sequence[str]) -> Iterator[Service]:
+    """The service on all CPUs but one, which the generator gets, so that neither slows the other.
+
+    Raises:
+        ServerError: there is only one CPU, or the service did not start.
+    """
+    usable = os.sched_getaffinity(0)
+    if len(usable) < 2:
+        raise ServerError("there is one usable CPU, but service and generator need one each")
+    own = min(usable)
+    os.sched_setaffinity(0, usable - {own})
+    try:
+        with running_service(command, {"GLIMPSE_LOG_FORMAT": "json"}) as service:
+            os.sched_setaffinity(0, {own})
+            yield service
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.overload",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--server-python", default=sys.executable, help="interpreter that starts the service")
+    parser.add_argument("--times", type=positive, default=3.0, help="multiple of the peak (default: 3)")
+    parser.add_argument("--duration", type=positive, default=60.0, help="seconds of overload (default: 60)")
+    parser.add_argument("--step", type=positive, default=5.0, help="seconds at each rate before (default: 5)")
+    parser.add_argument(
+        "--p95", type=positive, default=50.0, help="limit for admitted requests, in ms (default: 50)"
+    )
+    parser.add_argument(
+        "--goodput",
+        type=positive,
+        default=0.9,
+        help="least share of the peak that is answered (default: 0.9)",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

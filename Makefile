@@ -16,13 +16,16 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve test train export loadtest overload check format lock clean
+.PHONY: help serve demo test train export loadtest overload check format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (PORT=8000)
 	$(if $(PORT),GLIMPSE_PORT=$(PORT)) $(SERVICE)/bin/python -m service
+
+demo: $(SERVICE)/.installed ## start the service, classify a dozen made pictures of all kinds, stop it
+	$(SERVICE)/bin/python -m service.demo
 
 test: $(DEV)/.dev ## run every test
 	$(DEV)/bin/python -m pytest

@@ -17,7 +17,8 @@ PREFIX = "GLIMPSE_"
 # Pillow's own bound against decompression bombs, above which it refuses whatever we allow.
 _PILLOW_MAX_PIXELS = 178_000_000
 _SECRET = frozenset({"GLIMPSE_API_KEYS"})
-_OTHERS = frozenset({"GLIMPSE_DATA"})  # variables of this prefix that training and tests read
+# Variables of this prefix that training and tests read, and the client.
+_OTHERS = frozenset({"GLIMPSE_DATA", "GLIMPSE_KEY"})
 
 
 _MOST_WORKERS = 8  # each holds every model; one keeps up with thousands of requests a second

@@ -1,0 +1,1 @@
+"""The service's client for a terminal; needs nothing but Python's standard library."""

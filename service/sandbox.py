@@ -3,6 +3,7 @@
 A thread that decodes can't be stopped, nor its memory bounded; a process can.
 """
 
+import contextlib
 import json
 import logging
 import subprocess
@@ -35,7 +36,9 @@ class Sandbox:
 
     def start(self) -> None:
         """Have the process ready before a picture waits for it."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._process is None:
             command = [sys.executable, "-m", "service.decoder", str(self._memory)]
             # A group of its own: Ctrl+C in a terminal is for the service, which then closes this.
             self._process = subprocess.Popen(
@@ -44,9 +47,13 @@ class Sandbox:
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        if self._process is None:
+            return
+        self._process.kill()
+        # Leaving closes the pipes and waits; a pipe may hold half a picture that nobody will read.
+        with contextlib.suppress(BrokenPipeError), self._process:
+            pass
+        self._process = None
 
     def decode(self, data: bytes, height: int, width: int) -> NDArray[np.uint8]:
         """As service.imaging.decode, within bounds.
@@ -64,8 +71,7 @@ class Sandbox:
             self._ask(process.stdin, data, height, width)
             return _read_answer(process.stdout, height, width)
         except (OSError, ValueError) as error:  # a broken pipe, or half an answer
-            process.kill()
-            process.wait()
+            self.close()
             logger.warning("a picture of %d bytes was given up on after %g s", len(data), self._seconds)
             self.start()
             raise ImageTooLarge(

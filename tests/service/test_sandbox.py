@@ -1,0 +1,65 @@
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.errors import ImageTooLarge, UndecodableImage, UnsupportedFormat
+from service.imaging import Limits, decode
+from service.sandbox import Sandbox
+from tests.support import encode, gradient
+
+MEMORY = 300_000_000
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    one = Sandbox(Limits(), 10, MEMORY)
+    yield one
+    one.close()
+
+
+def test_pixels_are_those_of_the_decoder(sandbox: Sandbox) -> None:
+    data = encode(gradient(3000, 2000), "JPEG")
+    assert np.array_equal(sandbox.decode(data, 32, 24), decode(data, 32, 24))
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"hello", UnsupportedFormat),
+        (encode(gradient())[:-40], UndecodableImage),
+        (encode(Image.new("1", (12_001, 1))), ImageTooLarge),
+    ],
+)
+def test_refusals_are_those_of_the_decoder(sandbox: Sandbox, data: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        sandbox.decode(data, 8, 8)
+
+
+def test_one_process_decodes_many_pictures(sandbox: Sandbox) -> None:
+    sandbox.decode(encode(gradient()), 8, 8)
+    process = sandbox._process
+    sandbox.decode(encode(gradient()), 8, 8)
+    assert sandbox._process is process
+
+
+def test_picture_over_the_memory_is_refused_and_the_next_decoded() -> None:
+    sandbox = Sandbox(Limits(), 10, 20_000_000)
+    with pytest.raises(ImageTooLarge, match="GLIMPSE_DECODE_BYTES"):
+        sandbox.decode(encode(Image.new("RGB", (6000, 5000))), 8, 8)
+    assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)
+    sandbox.close()
+
+
+def test_picture_over_the_time_is_given_up_and_the_next_decoded() -> None:
+    slow = encode(Image.effect_noise((5000, 5000), 50), compress_level=1)
+    sandbox = Sandbox(Limits(), 0.15, MEMORY)
+    sandbox.start()
+    time.sleep(1)  # until the process has imported what it needs
+    with pytest.raises(ImageTooLarge, match="GLIMPSE_DECODE_SECONDS"):
+        sandbox.decode(slow, 8, 8)
+    time.sleep(1)
+    assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)
+    sandbox.close()

@@ -29,7 +29,9 @@ def main() -> int:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
+        print(
+            "train: stopped; --resume goes on after the last whole epoch, if there was one", file=sys.stderr
+        )
         return 130
     return 0
 
@@ -40,7 +42,9 @@ def _job(arguments: argparse.Namespace) -> Job:
     return Job(
         network=arguments.network,
         recipe_name=arguments.recipe,
-        recipe=dataclasses.replace(recipe, input_side=size, balance=arguments.balance),
+        recipe=dataclasses.replace(
+            recipe.scaled(arguments.learning_rate_scale), input_side=size, balance=arguments.balance
+        ),
         source=arguments.data,
         folder=arguments.to or Path("runs") / arguments.network.replace(":", "-"),
         seed=arguments.seed,
@@ -62,8 +66,15 @@ def _parse() -> argparse.Namespace:
         help="cifar10, or a folder with CLASS/* or {train,val,test}/CLASS/* "
         "(default: $GLIMPSE_DATA, else cifar10)",
     )
-    add("--size", type=_positive, help="side of the network's input in pixels (default: the recipe's)")
+    add("--size", type=_side, help="side of the network's input in pixels (default: the recipe's)")
     add("--balance", action="store_true", help="draw all classes equally often, however rare they are")
+    add(
+        "--learning-rate-scale",
+        type=_factor,
+        default=1.0,
+        metavar="FACTOR",
+        help="times the recipe's learning rates, 0.01 to 100 (default: 1)",
+    )
     add("--strict", action="store_true", help="stop on any problem with the data, instead of reporting it")
     add("--seed", type=_natural, default=0, help="of weights, shuffling and augmentation (default: 0)")
     add("--split-seed", type=_natural, default=0, help="of the held-out and test pictures, where not given")
@@ -73,10 +84,21 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+def _side(text: str) -> int:
+    # Networks halve a side several times, and at one pixel there is nothing left to learn from.
+    if not text.isdecimal() or not 8 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 8 to 1024")
     return int(text)
+
+
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0.01 <= factor <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0.01 to 100")
+    return factor
 
 
 def _natural(text: str) -> int:

@@ -134,4 +134,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 def _encode(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if len({tensor.data_ptr() for tensor in plain.values()}) < len(plain):
+        # Layers that share their weights: the file has no way to say so, and networks know it themselves.
+        plain = {name: tensor.clone() for name, tensor in plain.items()}
     return save(plain, {_HEADER_KEY: json.dumps(facts)})

@@ -143,7 +143,7 @@ def train_one_epoch(
         if not math.isfinite(total_loss):
             raise TrainingError(
                 f"the loss became {loss.item()} at a learning rate of {rate:.3g}: "
-                "lower the recipe's learning_rate or lengthen its warmup"
+                "start again with a lower --learning-rate-scale, such as 0.3"
             )
         figures = {
             "loss": f"{total_loss / seen:.3f}",

@@ -49,15 +49,16 @@ def build_network(name: str, num_classes: int, dropout: float = 0.0) -> nn.Modul
 
 
 def check_input(network: nn.Module, name: str, side: int, num_classes: int) -> None:
-    """Send two black pictures through, to fail before any work is done.
+    """Send two black pictures through and a gradient back, to fail before any work is done.
 
     Raises:
-        NetworkError: the network does not take pictures of that size, or does not give one logit a class.
+        NetworkError: the network does not take pictures of that size, does not give one logit a class, or
+            has nothing to train.
     """
-    network.eval()
     try:
         with torch.inference_mode():
-            logits = network(torch.zeros(2, 3, side, side))
+            network.eval()(torch.zeros(2, 3, side, side))
+        logits = network.train()(torch.zeros(2, 3, side, side))
     except Exception as error:  # one's own network may fail in any way
         reason = _first_line(error)
         raise NetworkError(
@@ -69,6 +70,8 @@ def check_input(network: nn.Module, name: str, side: int, num_classes: int) -> N
         raise NetworkError(
             f"network {name!r} gives {shape} for 2 pictures, and must give logits of (2, {num_classes})"
         )
+    if not logits.requires_grad:
+        raise NetworkError(f"network {name!r} has nothing to train: set requires_grad of some parameters")
 
 
 def count_parameters(network: nn.Module) -> int:

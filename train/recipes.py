@@ -58,6 +58,12 @@ class Recipe:
         """Of each epoch, in epochs of full-sized pictures: convolutions cost with the square of the side."""
         return [stage.scale**2 for stage in self.stages for _ in range(stage.epochs)]
 
+    def scaled(self, scale: float) -> "Recipe":
+        """The same recipe with its learning rates times `scale`."""
+        return dataclasses.replace(
+            self, learning_rate=self.learning_rate * scale, turning_rate=self.turning_rate * scale
+        )
+
     def fitted_to(self, pictures: int) -> "Recipe":
         """The same recipe for few pictures: smaller batches and more epochs, until there are enough steps.
 
@@ -69,10 +75,8 @@ class Recipe:
         repeats = max(1, math.ceil(_FEWEST_STEPS / steps))
         share = batch_size / self.batch_size
         return dataclasses.replace(
-            self,
+            self.scaled(share),
             batch_size=batch_size,
-            learning_rate=self.learning_rate * share,
-            turning_rate=self.turning_rate * share,
             stages=tuple(Stage(repeats * stage.epochs, stage.scale) for stage in self.stages),
         )
 

@@ -57,3 +57,10 @@ def test_weights_of_another_network_are_refused(path: Path) -> None:
     other = Checkpoint(weights, dataclasses.replace(FACTS, network="resnet"))
     with pytest.raises(CheckpointError, match="do not fit network 'resnet'"):
         other.model()
+
+
+def test_layers_that_share_their_weights_are_saved_for_each(tmp_path: Path) -> None:
+    shared = torch.arange(4.0)
+    save_checkpoint(Checkpoint({"one": shared, "other": shared}, FACTS), tmp_path / "shared.safetensors")
+    weights = load_checkpoint(tmp_path / "shared.safetensors").weights
+    assert all(torch.equal(weights[name], shared) for name in ("one", "other"))

@@ -69,7 +69,7 @@ def test_same_seed_gives_the_same_weights(dataset: Dataset) -> None:
 
 def test_loss_that_is_not_finite_stops_with_advice(dataset: Dataset) -> None:
     hot = dataclasses.replace(RECIPE, optimizer="sgd", learning_rate=1e30)
-    with pytest.raises(TrainingError, match="lower the recipe's learning_rate"):
+    with pytest.raises(TrainingError, match="a lower --learning-rate-scale"):
         train(hot, dataset)
 
 

@@ -20,7 +20,6 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         (["vgg"], "network 'vgg' does not exist: choose one of resnet, cnn, torchvision:NAME"),
         (["cnn", "--recipe", "slow"], "recipe 'slow' does not exist for cnn: choose one of full, quick"),
         (["cnn", "--size", "32"], "network 'cnn' does not take pictures of 32 x 32 pixels"),
-        (["resnet", "--size", "1"], "network 'resnet' does not take pictures of"),
         (["cnn", "--data", "no/such"], "data 'no/such' is no folder: name one that holds CLASS/*"),
     ],
 )
@@ -32,6 +31,21 @@ def test_wrong_argument_is_one_sentence_and_status_2(
     assert done.stderr.startswith(f"train: {message}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "4"], "'4' is no whole number from 8 to 1024"),
+        (["--size", "5000"], "'5000' is no whole number from 8 to 1024"),
+        (["--learning-rate-scale", "0"], "'0' is no number from 0.01 to 100"),
+        (["--learning-rate-scale", "nan"], "'nan' is no number from 0.01 to 100"),
+    ],
+)
+def test_value_out_of_range_names_the_range(arguments: list[str], message: str) -> None:
+    done = run("cnn", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--size", "--seed"])

@@ -55,3 +55,9 @@ def test_network_without_a_logit_a_class_is_refused() -> None:
         NetworkError, match=r"gives \(2, 5\) for 2 pictures, and must give logits of \(2, 3\)"
     ):
         check_input(network, "own", 8, 3)
+
+
+def test_frozen_network_is_refused() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 3)).requires_grad_(requires_grad=False)
+    with pytest.raises(NetworkError, match="has nothing to train"):
+        check_input(network, "own", 8, 3)

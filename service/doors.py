@@ -14,7 +14,7 @@ from service.lane import Lane
 from service.schemas import ErrorAnswer
 from service.trace import Trace
 
-_OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/docs", "/openapi.json"})
+OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/docs", "/openapi.json"})
 _WORKING_PATHS = frozenset({"/classify", "/classify/image", "/classify/batch"})
 
 
@@ -27,15 +27,11 @@ class RequireKey:
         self._digests = [_digest(key) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
-        is_open = scope["type"] != "http" or scope["path"] in _OPEN_PATHS or scope["method"] == "OPTIONS"
+        is_open = scope["type"] != "http" or scope["path"] in OPEN_PATHS or scope["method"] == "OPTIONS"
         if is_open or self._is_known(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        error = Unauthorized(
-            "this service asks for a key: send one that it knows as 'Authorization: Bearer KEY' or as "
-            "'X-API-Key: KEY'"
-        )
-        await refuse(error, scope, receive, send, {"WWW-Authenticate": "Bearer"})
+        await refuse(Unauthorized(), scope, receive, send, {"WWW-Authenticate": "Bearer"})
 
     def _is_known(self, headers: Headers) -> bool:
         scheme, _, token = headers.get("authorization", "").partition(" ")

@@ -1,4 +1,4 @@
-"""One exception class per failure that a caller can cause or see; each knows its HTTP status and code."""
+"""One exception class per failure that a caller can cause or see; it knows its status, code and sentence."""
 
 from typing import ClassVar
 
@@ -8,10 +8,18 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    # Said where the raiser knows nothing more exact; the HTTP document shows it as the example.
+    sentence: ClassVar[str]
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or self.sentence
+        super().__init__(self.message)
+
+
+class InternalError(ServiceError):
+    """Something of ours broke."""
+
+    sentence = "something broke inside the service; its log has the details under this request id"
 
 
 class BodyError(ServiceError):
@@ -23,6 +31,7 @@ class EmptyBody(BodyError):
 
     status = 400
     code = "empty_body"
+    sentence = "the body is empty: send a picture, bare or as the multipart field 'file'"
 
 
 class MalformedMultipart(BodyError):
@@ -30,6 +39,7 @@ class MalformedMultipart(BodyError):
 
     status = 400
     code = "malformed_multipart"
+    sentence = "the multipart body breaks off before its last boundary: send it again"
 
 
 class MissingFile(BodyError):
@@ -39,11 +49,19 @@ class MissingFile(BodyError):
     code = "missing_file"
 
 
+class UnexpectedField(BodyError):
+    """A form with a field that the call does not know."""
+
+    status = 422
+    code = "unexpected_field"
+
+
 class TooManyImages(BodyError):
     """More pictures in one batch than the limit."""
 
     status = 422
     code = "too_many_images"
+    sentence = "several fields are named 'file': send one, or several to /classify/batch"
 
 
 class BodyTooLarge(BodyError):
@@ -51,6 +69,7 @@ class BodyTooLarge(BodyError):
 
     status = 413
     code = "body_too_large"
+    sentence = "the body is larger than 10000000 bytes (GLIMPSE_MAX_BODY_BYTES): send a smaller picture"
 
 
 class ImageError(ServiceError):
@@ -62,6 +81,7 @@ class UnsupportedFormat(ImageError):
 
     status = 415
     code = "unsupported_format"
+    sentence = "the data is not a picture in an accepted format: send one of JPEG, PNG, BMP, TIFF, WEBP, GIF"
 
 
 class UndecodableImage(ImageError):
@@ -69,6 +89,7 @@ class UndecodableImage(ImageError):
 
     status = 422
     code = "undecodable_image"
+    sentence = "the picture breaks off or is broken in its header"
 
 
 class BrokenHeader(UndecodableImage):
@@ -80,6 +101,7 @@ class ImageTooLarge(ImageError):
 
     status = 422
     code = "image_too_large"
+    sentence = "the picture is 12001 x 1, with a side over 12000 (GLIMPSE_MAX_SIDE): send a smaller one"
 
 
 class HeavyImage(ImageError):
@@ -91,8 +113,12 @@ class Overloaded(ServiceError):
 
     status = 503
     code = "overloaded"
+    sentence = (
+        "more is waiting than can be started within 35 ms (GLIMPSE_MAX_WAIT_MS): try again after the seconds "
+        "in Retry-After"
+    )
 
-    def __init__(self, message: str, retry_after: int) -> None:
+    def __init__(self, message: str | None = None, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after  # seconds
 
@@ -102,6 +128,10 @@ class BodyTimeout(BodyError):
 
     status = 408
     code = "body_timeout"
+    sentence = (
+        "the body stopped arriving after 1024 bytes: nothing came for 5 s (GLIMPSE_STALL_SECONDS), or not "
+        "all of it within 60 s (GLIMPSE_READ_SECONDS); send it again"
+    )
 
 
 class Unauthorized(ServiceError):
@@ -109,6 +139,10 @@ class Unauthorized(ServiceError):
 
     status = 401
     code = "unauthorized"
+    sentence = (
+        "this service asks for a key: send one that it knows as 'Authorization: Bearer KEY' or as "
+        "'X-API-Key: KEY'"
+    )
 
 
 class UnknownModel(ServiceError):
@@ -116,6 +150,15 @@ class UnknownModel(ServiceError):
 
     status = 404
     code = "unknown_model"
+    sentence = "model 'vit' is not loaded: choose one of cnn, resnet"
+
+
+class WrongArgument(ServiceError):
+    """An argument in the address that the call does not know, or one given twice."""
+
+    status = 422
+    code = "wrong_argument"
+    sentence = "there is no argument 'modle': choose among model, version"
 
 
 class BundleError(ServiceError):

@@ -107,7 +107,7 @@ def _open(data: bytes) -> Image.Image:
         raise ImageTooLarge(f"the picture is far over every limit: {error}") from error
     except Exception as error:
         if data.startswith(_SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-            raise BrokenHeader("the picture breaks off or is broken in its header") from error
+            raise BrokenHeader from error
         accepted = ", ".join(ACCEPTED_FORMATS)
         raise UnsupportedFormat(
             f"the data is not a picture in an accepted format: send one of {accepted}"

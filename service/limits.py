@@ -17,6 +17,7 @@ from service.errors import (
     MissingFile,
     Overloaded,
     TooManyImages,
+    UnexpectedField,
 )
 from service.settings import Settings
 
@@ -90,9 +91,7 @@ async def read_picture(request: Request, settings: Settings, buffer: Buffer) -> 
         try:
             files = _files(form, "file")
             if len(files) > 1:
-                raise TooManyImages(
-                    "several fields are named 'file': send one, or several to /classify/batch"
-                )
+                raise TooManyImages
             upload = await _upload(files[0])
         finally:
             await form.close()
@@ -140,7 +139,7 @@ async def _read_body(request: Request, settings: Settings, received: BufferedBod
             f"{settings.read_seconds:g} s (GLIMPSE_READ_SECONDS); send it again"
         ) from error
     if not received.data:
-        raise EmptyBody("the body is empty: send a picture, bare or as the multipart field 'file'")
+        raise EmptyBody
     return bytes(received.data)
 
 
@@ -169,20 +168,40 @@ async def _parse_form(request: Request, body: bytes, max_files: int) -> FormData
         form = await parser.parse()
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
-            raise TooManyImages(
-                f"the form has more than {max_files} files (GLIMPSE_MAX_BATCH): send them in several requests"
-            ) from error
+            raise too_many_images(max_files) from error
         raise MalformedMultipart(f"the multipart body can't be read: {error.message}") from error
     if not body.rstrip().endswith(b"--"):  # the parser takes a body that breaks off for a shorter one
-        raise MalformedMultipart("the multipart body breaks off before its last boundary: send it again")
+        raise MalformedMultipart
     return form
 
 
 def _files(form: FormData, field: str) -> list[UploadFile]:
     files = [value for value in form.getlist(field) if isinstance(value, UploadFile)]
     if not files:
-        raise MissingFile(f"the form has no file field named {field!r}: send the picture in it, with a name")
+        raise missing_file(field)
+    for name in form:
+        if name != field:
+            raise unexpected_field(name, field)
     return files
+
+
+def missing_file(field: str) -> MissingFile:
+    """The refusal of a form without `field`."""
+    return MissingFile(f"the form has no file field named {field!r}: send the picture in it, with a name")
+
+
+def unexpected_field(name: str, field: str) -> UnexpectedField:
+    """The refusal of a form with `name` beside `field`."""
+    return UnexpectedField(
+        f"the form has a field {name!r}: send the picture in {field!r} and all else in the address"
+    )
+
+
+def too_many_images(limit: int) -> TooManyImages:
+    """The refusal of a batch of more than `limit` pictures."""
+    return TooManyImages(
+        f"the form has more than {limit} files (GLIMPSE_MAX_BATCH): send them in several requests"
+    )
 
 
 async def _upload(file: UploadFile) -> Upload:

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ServiceError
+from service.errors import InternalError
 from service.lifecycle import Lifecycle
 from service.logs import FIELDS
 from service.metrics import Metrics
@@ -64,9 +64,7 @@ class ObserveRequests:
             logger.exception("a request failed", extra={FIELDS: {"request_id": trace.request_id}})
             if status:
                 raise
-            error = ServiceError(
-                "something broke inside the service; its log has the details under this request id"
-            )
+            error = InternalError()
             answer = JSONResponse(ErrorAnswer.of(error, trace.request_id).model_dump(), error.status)
             await answer(scope, receive, send_with_headers)
         finally:

@@ -46,17 +46,16 @@ class Registry:
         Raises:
             UnknownModel: nothing of that name and version is loaded.
         """
-        versions = self._classifiers.get(model or self.default_model)
+        name = self.default_model if model is None else model
+        versions = self._classifiers.get(name)
         if versions is None:
             loaded = ", ".join(self._classifiers)
-            raise UnknownModel(f"model {model or self.default_model!r} is not loaded: choose one of {loaded}")
-        if not version:
+            raise UnknownModel(f"model {name!r} is not loaded: choose one of {loaded}")
+        if version is None:
             return next(reversed(versions.values()))
         if version not in versions:
             loaded = ", ".join(versions)
-            raise UnknownModel(
-                f"model {model or self.default_model!r} has no version {version!r}: choose one of {loaded}"
-            )
+            raise UnknownModel(f"model {name!r} has no version {version!r}: choose one of {loaded}")
         return versions[version]
 
 

@@ -6,11 +6,14 @@ from fastapi import Depends, Query, Request
 
 from service.classifier import Classifier
 from service.engine import Engine
+from service.errors import WrongArgument
 from service.lifecycle import Lifecycle
 from service.limits import Buffer
 from service.registry import Registry
 from service.settings import Settings
 from service.trace import Trace
+
+_ARGUMENTS = ("model", "version")
 
 
 async def _registry(request: Request) -> Registry:
@@ -43,7 +46,20 @@ async def _trace(request: Request) -> Trace:
     return trace
 
 
+async def _check_arguments(request: Request) -> None:
+    """A misspelt `model` must not be answered by the default one."""
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in _ARGUMENTS:
+            known = ", ".join(_ARGUMENTS)
+            raise WrongArgument(f"there is no argument {name!r}: choose among {known}")
+        if name in seen:
+            raise WrongArgument(f"the argument {name!r} is there twice: give it once")
+        seen.add(name)
+
+
 async def _classifier(
+    _: Annotated[None, Depends(_check_arguments)],
     registry: Annotated[Registry, Depends(_registry)],
     trace: Annotated[Trace, Depends(_trace)],
     model: Annotated[str | None, Query(description="a loaded model; the default one if absent")] = None,

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from service.doors import RequireKey, RequireRoom, error_response
 from service.engine import Engine
 from service.errors import ServiceError
+from service.head import AnswerHead
 from service.lifecycle import Lifecycle
 from service.limits import Buffer
 from service.metrics import Metrics
@@ -68,6 +69,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first to see a request."""
+    app.add_middleware(AnswerHead)
     app.add_middleware(RequireRoom, lane=app.state.engine.light)
     if settings.keys:
         app.add_middleware(RequireKey, keys=settings.keys)
@@ -101,7 +103,10 @@ async def _answer_http_error(request: Request, error: Exception) -> JSONResponse
         raise error
     code = error.detail.lower().replace(" ", "_")
     message = f"{request.method} {request.url.path}: {error.detail.lower()}; GET / lists the endpoints"
-    return _answer(request, code, message, error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"
+    return _answer(request, code, message, error.status_code, headers)
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> JSONResponse:

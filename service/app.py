@@ -17,6 +17,7 @@ from service.lifecycle import Lifecycle
 from service.limits import Buffer
 from service.metrics import Metrics
 from service.middleware import ObserveRequests
+from service.openapi import build_document
 from service.registry import Registry, load_registry
 from service.routes import classify, health, models
 from service.schemas import ErrorAnswer, RequestErrorDetail
@@ -56,6 +57,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(ServiceError, _answer_service_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    if settings.docs:
+        document = build_document(app)  # now, because later it would hold up requests
+        app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 
 

@@ -1,6 +1,7 @@
 """What goes out as JSON, and how an answer is made from probabilities."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -9,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.bundle import Manifest, VariantName
 from service.classifier import Classifier, prediction_set, top_k
-from service.errors import ServiceError
+from service.errors import ImageError, ServiceError
+from service.lifecycle import Lifecycle
+from service.registry import Registry
 
 _DECIMALS = 6  # float32 holds about 7; more would be noise
 
@@ -31,6 +34,11 @@ class ModelName(_Answer):
 
     name: str = Field(examples=["resnet"])
     version: str = Field(examples=["1"])
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> Self:
+        """Name `classifier`."""
+        return cls(name=classifier.manifest.name, version=classifier.manifest.version)
 
 
 class Classification(_Answer):
@@ -59,7 +67,7 @@ class Classification(_Answer):
             top_3_predictions=ranked,
             prediction_set=[names[index] for index in prediction_set(probabilities, classifier.variant)],
             low_confidence=bool(probabilities.max() < classifier.variant.low_confidence_threshold),
-            model=ModelName(name=classifier.manifest.name, version=classifier.manifest.version),
+            model=ModelName.of(classifier),
         )
 
 
@@ -122,6 +130,24 @@ class BatchClassification(_Answer):
     count: int = Field(description="pictures sent")
     failed: int
 
+    @classmethod
+    def of(
+        cls,
+        filenames: Sequence[str | None],
+        outcomes: Sequence[NDArray[np.float32] | ImageError],
+        classifier: Classifier,
+    ) -> Self:
+        """Describe each picture's probabilities, (classes,), or why it has none."""
+        results: list[Classification | FailedPicture] = []
+        for filename, outcome in zip(filenames, outcomes, strict=True):
+            if isinstance(outcome, ImageError):
+                detail = ErrorDetail(code=outcome.code, message=outcome.message)
+                results.append(FailedPicture(filename=filename, error=detail))
+            else:
+                results.append(Classification.of(filename, outcome, classifier))
+        failed = sum(isinstance(result, FailedPicture) for result in results)
+        return cls(results=results, count=len(results), failed=failed)
+
 
 class ClassList(_Answer):
     """A model's classes in the order of their indices."""
@@ -129,6 +155,12 @@ class ClassList(_Answer):
     model: ModelName
     classes: list[str]
     count: int
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> Self:
+        """List the classes of `classifier`."""
+        names = list(classifier.class_names)
+        return cls(model=ModelName.of(classifier), classes=names, count=len(names))
 
 
 class ModelSummary(_Answer):
@@ -142,11 +174,31 @@ class ModelSummary(_Answer):
     accuracy: float = Field(description="share, on the data set's test pictures")
     default: bool
 
+    @classmethod
+    def of(cls, classifier: Classifier, *, default: bool) -> Self:
+        """Summarise `classifier`, which may be the default one."""
+        manifest = classifier.manifest
+        return cls(
+            name=manifest.name,
+            version=manifest.version,
+            architecture=manifest.architecture,
+            classes=len(manifest.class_names),
+            variant=classifier.variant_name,
+            accuracy=classifier.variant.accuracy,
+            default=default,
+        )
+
 
 class ModelList(_Answer):
     """All loaded models."""
 
     models: list[ModelSummary]
+
+    @classmethod
+    def of(cls, registry: Registry) -> Self:
+        """List what is in `registry`."""
+        default = registry.get()
+        return cls(models=[ModelSummary.of(one, default=one is default) for one in registry])
 
 
 class ModelInfo(_Answer):
@@ -156,10 +208,18 @@ class ModelInfo(_Answer):
     variant: VariantName
     manifest: Manifest
 
+    @classmethod
+    def of(cls, classifier: Classifier) -> Self:
+        """Show all that is known of `classifier`."""
+        manifest = classifier.manifest
+        return cls(model=ModelName.of(classifier), variant=classifier.variant_name, manifest=manifest)
 
-class FailedModel(ModelName):
+
+class FailedModel(_Answer):
     """A bundle that is there and can't be served."""
 
+    name: str
+    version: str
     error: str
 
 
@@ -171,6 +231,20 @@ class Health(_Answer):
     models: list[ModelName]
     failed: list[FailedModel]
     uptime_seconds: float
+
+    @classmethod
+    def of(cls, registry: Registry, lifecycle: Lifecycle) -> Self:
+        """Say how the service is: "degraded" when a bundle is there that can't be served."""
+        failed = [
+            FailedModel(name=one.name, version=one.version, error=one.reason) for one in registry.failures
+        ]
+        return cls(
+            status="stopping" if lifecycle.is_stopping else "degraded" if failed else "ok",
+            ready=not lifecycle.is_stopping,
+            models=[ModelName.of(one) for one in registry],
+            failed=failed,
+            uptime_seconds=round(time.monotonic() - lifecycle.started, 1),
+        )
 
 
 class Status(_Answer):

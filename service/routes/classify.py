@@ -4,50 +4,68 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
+from service.documented import failures
 from service.engine import Probabilities
-from service.errors import ImageError
-from service.limits import read_picture, read_pictures
-from service.routes.dependencies import BufferDep, ClassifierDep, EngineDep, SettingsDep, TraceDep
-from service.schemas import (
-    BatchClassification,
-    Classification,
-    ErrorAnswer,
-    ErrorDetail,
-    FailedPicture,
-    ShortClassification,
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    EmptyBody,
+    ImageTooLarge,
+    MalformedMultipart,
+    Overloaded,
+    TooManyImages,
+    UndecodableImage,
+    UnknownModel,
+    UnsupportedFormat,
+    WrongArgument,
 )
+from service.imaging import ACCEPTED_FORMATS
+from service.limits import missing_file, read_picture, read_pictures, too_many_images, unexpected_field
+from service.routes.dependencies import BufferDep, ClassifierDep, EngineDep, SettingsDep, TraceDep
+from service.schemas import BatchClassification, Classification, ShortClassification
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorAnswer, "description": "empty body, or a malformed form"},
-    404: {"model": ErrorAnswer, "description": "unknown model or version"},
-    413: {"model": ErrorAnswer, "description": "body over the limit"},
-    415: {"model": ErrorAnswer, "description": "not a picture in an accepted format"},
-    422: {
-        "model": ErrorAnswer,
-        "description": "no file field, or a picture that does not decode or is too large",
-    },
-}
+_FAILURES = (
+    EmptyBody(),
+    MalformedMultipart(),
+    UnknownModel(),
+    BodyTimeout(),
+    BodyTooLarge(),
+    WrongArgument(),
+    Overloaded(),
+)
+_ONE_FAILS = failures(
+    *_FAILURES,
+    UnsupportedFormat(),
+    UndecodableImage(),
+    ImageTooLarge(),
+    TooManyImages(),
+    missing_file("file"),
+    unexpected_field("model", "file"),
+)
+_MANY_FAIL = failures(
+    *_FAILURES, too_many_images(64), missing_file("files"), unexpected_field("model", "files")
+)
 _BINARY = {"type": "string", "format": "binary"}
+_MEDIA_TYPES = [f"image/{name.lower()}" for name in ACCEPTED_FORMATS]
 
 
-def _form(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"schema": {"type": "object", "required": list(properties), "properties": properties}}
-
-
-_ONE = {
-    "requestBody": {
-        "required": True,
-        "content": {"multipart/form-data": _form({"file": _BINARY}), "image/*": {"schema": _BINARY}},
+def _body(field: str, schema: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """What OpenAPI is to say of a form with one field, or of another body."""
+    form = {
+        "schema": {
+            "type": "object",
+            "required": [field],
+            "properties": {field: schema},
+            "additionalProperties": False,
+        },
     }
-}
-_MANY = {
-    "requestBody": {
-        "required": True,
-        "content": {"multipart/form-data": _form({"files": {"type": "array", "items": _BINARY}})},
-    }
-}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": form, **others}}}
 
-router = APIRouter(prefix="/classify", tags=["classify"], responses=_ERRORS)
+
+_ONE = _body("file", _BINARY, {media_type: {"schema": _BINARY} for media_type in _MEDIA_TYPES})
+_MANY = _body("files", {"type": "array", "items": _BINARY, "minItems": 1}, {})
+
+router = APIRouter(prefix="/classify", tags=["classify"])
 
 
 async def _classify(
@@ -67,21 +85,21 @@ async def _classify(
 ClassifiedDep = Annotated[tuple[str | None, Probabilities], Depends(_classify)]
 
 
-@router.post("", openapi_extra=_ONE)
+@router.post("", responses=_ONE_FAILS, openapi_extra=_ONE)
 async def classify(classified: ClassifiedDep, classifier: ClassifierDep) -> Classification:
     """Classify one picture, sent as the multipart field `file` or as the bare body."""
     filename, probabilities = classified
     return Classification.of(filename, probabilities, classifier)
 
 
-@router.post("/image", openapi_extra=_ONE)
+@router.post("/image", responses=_ONE_FAILS, openapi_extra=_ONE)
 async def classify_image(classified: ClassifiedDep, classifier: ClassifierDep) -> ShortClassification:
     """Classify one picture; a short answer with the probability of every class."""
     _, probabilities = classified
     return ShortClassification.of(probabilities, classifier)
 
 
-@router.post("/batch", openapi_extra=_MANY)
+@router.post("/batch", responses=_MANY_FAIL, openapi_extra=_MANY)
 async def classify_batch(
     request: Request,
     classifier: ClassifierDep,
@@ -94,12 +112,4 @@ async def classify_batch(
     with trace.stage("read"):
         uploads = await read_pictures(request, settings, buffer)
     outcomes = await engine.classify_batch(classifier, [upload.data for upload in uploads], trace)
-    results: list[Classification | FailedPicture] = []
-    for upload, outcome in zip(uploads, outcomes, strict=True):
-        if isinstance(outcome, ImageError):
-            detail = ErrorDetail(code=outcome.code, message=outcome.message)
-            results.append(FailedPicture(filename=upload.filename, error=detail))
-        else:
-            results.append(Classification.of(upload.filename, outcome, classifier))
-    failed = sum(isinstance(result, FailedPicture) for result in results)
-    return BatchClassification(results=results, count=len(results), failed=failed)
+    return BatchClassification.of([upload.filename for upload in uploads], outcomes, classifier)

@@ -114,7 +114,7 @@ class Overloaded(ServiceError):
     status = 503
     code = "overloaded"
     sentence = (
-        "more is waiting than can be started within 35 ms (GLIMPSE_MAX_WAIT_MS): try again after the seconds "
+        "more is waiting than can be started within 30 ms (GLIMPSE_MAX_WAIT_MS): try again after the seconds "
         "in Retry-After"
     )
 

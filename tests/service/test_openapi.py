@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from service.app import create_app
 from service.errors import BodyTimeout, InternalError, Overloaded, ServiceError
-from service.lane import Lane
+from service.lane import LoopLane
 from service.limits import Buffer, read_picture
 from service.settings import Settings
 from tests.support import PICTURES, encode
@@ -165,7 +165,7 @@ def test_documented_sentence_of_a_large_body_is_what_is_said(open_document: Docu
 
 
 def test_documented_sentence_of_an_overload_is_what_is_said(open_document: Document) -> None:
-    lane = Lane("test", threads=1, longest_wait=Settings().max_wait_ms / 1000)
+    lane = LoopLane(longest_wait=Settings().max_wait_ms / 1000)
     lane._unfinished, lane._mean_seconds = 10, 1.0
     with pytest.raises(Overloaded, match=re.escape(errors(open_document)["overloaded"]["message"])):
         lane.check()

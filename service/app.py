@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from service.doors import RequireKey, RequireRoom, error_response
@@ -95,7 +95,7 @@ def _count_models(registry: Registry, metrics: Metrics) -> None:
         metrics.models.labels(failure.name, failure.version, "").set(0)
 
 
-async def _answer_service_error(request: Request, error: Exception) -> JSONResponse:
+async def _answer_service_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ServiceError):  # Starlette passes what the handler was registered for
         raise error
     return error_response(error, _request_id(request))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Overloaded, ServiceError, Unauthorized
@@ -68,14 +68,13 @@ async def refuse(
     await answer(scope, receive, send)
 
 
-def error_response(
-    error: ServiceError, request_id: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
+def error_response(error: ServiceError, request_id: str, headers: dict[str, str] | None = None) -> Response:
     """An error as JSON, with what its status needs in headers."""
     headers = dict(headers or {})
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.retry_after)
-    return JSONResponse(ErrorAnswer.of(error, request_id).model_dump(), error.status, headers)
+    body = ErrorAnswer.of(error, request_id).model_dump_json().encode()
+    return Response(body, error.status, headers, "application/json")
 
 
 def _digest(key: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -12,6 +13,7 @@ from service.errors import InternalError
 from service.lifecycle import Lifecycle
 from service.logs import FIELDS
 from service.metrics import Metrics
+from service.refusals import Refusals
 from service.schemas import ErrorAnswer
 from service.trace import Trace
 
@@ -38,6 +40,7 @@ class ObserveRequests:
         self.app = app
         self.metrics = metrics
         self.lifecycle = lifecycle
+        self.refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
         if scope["type"] != "http":
@@ -87,7 +90,11 @@ class ObserveRequests:
         self.metrics.request_seconds.labels(route).observe(seconds)
         for stage, stage_seconds in trace.stages.items():
             self.metrics.stage_seconds.labels(stage).observe(stage_seconds)
-        if requests_logger.isEnabledFor(logging.INFO):
+        level = logging.INFO
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and scope["method"] == "POST":
+            self.refusals.note()
+            level = logging.DEBUG
+        if requests_logger.isEnabledFor(level):
             fields: dict[str, object] = {
                 "request_id": trace.request_id,
                 "status": status,
@@ -98,4 +105,4 @@ class ObserveRequests:
             if model:
                 fields["model"] = f"{model}/{version}"
             fields |= {f"{stage}_ms": round(1000 * value, 3) for stage, value in trace.stages.items()}
-            requests_logger.info("%s %s", scope["method"], route, extra={FIELDS: fields})
+            requests_logger.log(level, "%s %s", scope["method"], route, extra={FIELDS: fields})

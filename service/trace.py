@@ -1,8 +1,8 @@
 """One request's identity and what is known of it by now: for its log line, its metrics and its headers."""
 
+import random
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +13,10 @@ _SAFE_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
+def _draw_id() -> str:
+    return f"{random.getrandbits(128):032x}"
+
+
 class Trace:
     """A request's ids, its model, and how long its stages took, in seconds."""
 
@@ -21,7 +25,7 @@ class Trace:
         parent = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
         self.trace_id = parent[1] if parent else None
         given = headers.get("x-request-id", "")
-        self.request_id = given if _SAFE_ID.fullmatch(given) else self.trace_id or uuid.uuid4().hex
+        self.request_id = given if _SAFE_ID.fullmatch(given) else self.trace_id or _draw_id()
         self.stages: dict[str, float] = {}
         self.model = ("", "")  # name and version, once known
 

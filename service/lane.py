@@ -106,15 +106,15 @@ class LoopLane(Lane):
         return await done
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        work, done = self._waiting[0]
+        work, done = self._waiting.popleft()
         started = time.perf_counter()
         if self._started is not None:  # a whole turn: work, answers, and what was read and refused meanwhile
             self._note(started - self._started)
-        try:
-            done.set_result(work())
-        except Exception as error:  # noqa: BLE001 - it is the caller's
-            done.set_exception(error)
-        self._waiting.popleft()
+        if not done.cancelled():
+            try:
+                done.set_result(work())
+            except Exception as error:  # noqa: BLE001 - it is the caller's
+                done.set_exception(error)
         if self._waiting:
             self._started = started
             loop.call_soon(self._turn, loop)

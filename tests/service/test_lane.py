@@ -98,3 +98,17 @@ def test_loop_goes_on_between_pieces_of_work() -> None:
     works = [index for index, what in enumerate(seen) if what == "work"]
     assert len(works) == 3
     assert all(second - first > 1 for first, second in itertools.pairwise(works))
+
+
+def test_caller_that_gives_up_leaves_the_lane_to_the_others() -> None:
+    async def give_up_one() -> list[object]:
+        lane = LoopLane(10)
+        first, second, third = (asyncio.create_task(lane.run(nap, trace())) for _ in range(3))
+        await asyncio.sleep(0)
+        second.cancel()
+        results: list[object] = await asyncio.gather(first, second, third, return_exceptions=True)
+        return [*results, await lane.run(nap, trace())]
+
+    first, second, third, later = asyncio.run(give_up_one())
+    assert first == third == later == "done"
+    assert isinstance(second, asyncio.CancelledError)

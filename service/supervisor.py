@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from types import FrameType
 
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -64,6 +65,7 @@ class Supervisor:
         self._workers: dict[int, _Worker] = {}
         self._pauses: dict[int, float] = {}
         self._due: dict[int, float] = {}  # when a worker that failed is to be started again
+        self._is_asked_to_stop = False
 
     def run(self) -> int:
         """Serve until a signal asks to stop.
@@ -76,6 +78,9 @@ class Supervisor:
         """
         # Blocked, signals wait until they are asked for; every worker lets them through again for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        # NumPy has threads of its own by now, which block nothing: a signal may come to one of them.
+        for stop in _STOP:
+            signal.signal(stop, self._note_stop)
         with _bind(self._settings) as listener, tempfile.TemporaryDirectory(prefix="glimpse-") as metrics:
             self._listener = listener
             self._metrics = metrics
@@ -89,17 +94,20 @@ class Supervisor:
         while not first.check_ready(0.05):
             if first.process.poll() is not None:
                 return first.process.returncode
-            if signal.sigpending() & _STOP:
+            if self._is_asked_to_stop or signal.sigpending() & _STOP:
                 return 0
         self._announce()
         for number in range(1, self._settings.workers):
             self._start(number)
         while True:
             asked = signal.sigtimedwait(_WATCHED, 0.2)
-            if asked is not None and asked.si_signo in _STOP:
+            if self._is_asked_to_stop or (asked is not None and asked.si_signo in _STOP):
                 logger.info("stopping: requests in flight may finish")
                 return 0
             self._replace_dead()
+
+    def _note_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._is_asked_to_stop = True
 
     def _start(self, number: int) -> _Worker:
         environment = {**os.environ, _METRICS_VARIABLE: self._metrics}

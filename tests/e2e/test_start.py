@@ -51,3 +51,13 @@ def test_sigterm_ends_it_with_status_0() -> None:
     with running_service(service_command()) as service:
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(timeout=10) == 0
+
+
+def test_sigterm_while_the_models_load_ends_it_with_status_0(artifacts: Path) -> None:
+    environment = {**os.environ, "GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_PORT": "0"}
+    with subprocess.Popen(service_command(), cwd=ROOT, env=environment, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert b"loaded" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(timeout=10) == 0

@@ -16,7 +16,7 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve demo test train export loadtest overload check format lock clean
+.PHONY: help serve demo test screenshots train export loadtest overload check format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,6 +29,9 @@ demo: $(SERVICE)/.installed ## start the service, classify a dozen made pictures
 
 test: $(DEV)/.dev ## run every test
 	$(DEV)/bin/python -m pytest
+
+screenshots: $(DEV)/.dev ## run the page's tests, and keep what they see in docs/page/
+	$(DEV)/bin/python -m pytest tests/e2e/test_page.py --screenshots docs/page
 
 train: $(DEV)/.train ## train both networks on CIFAR-10 into runs/, or as ARGS="NETWORK --data FOLDER ..." says
 ifdef ARGS

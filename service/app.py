@@ -19,7 +19,7 @@ from service.metrics import Metrics
 from service.middleware import ObserveRequests
 from service.openapi import build_document
 from service.registry import Registry, load_registry
-from service.routes import classify, health, models
+from service.routes import classify, health, models, page
 from service.schemas import ErrorAnswer, RequestErrorDetail
 from service.settings import Settings
 
@@ -52,8 +52,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.lifecycle = Lifecycle()
     _count_models(app.state.registry, metrics)
     _add_middleware(app, settings)
-    for routes in (classify, models, health):
+    for routes in (page, classify, models, health):
         app.include_router(routes.router)
+    if settings.examples:
+        app.include_router(page.examples_router)
+    if settings.page:
+        page.add_page_files(app)
     app.add_exception_handler(ServiceError, _answer_service_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)

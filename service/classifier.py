@@ -33,6 +33,7 @@ class Classifier:
         self.manifest: Manifest = bundle.manifest
         self.variant_name: VariantName = variant
         self.variant: Variant = bundle.manifest.variants[variant]
+        self.examples = bundle.golden.pictures  # PNG files
         self._session = open_session(bundle.graph(variant), threads)
         self._check_golden(bundle)
 

@@ -15,7 +15,8 @@ from service.schemas import ErrorAnswer
 from service.trace import Trace
 
 OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/docs", "/openapi.json"})
-_WORKING_PATHS = frozenset({"/classify", "/classify/image", "/classify/batch"})
+PAGE_FILES = "/page"  # the page has to be there before it can ask for a key
+_WORKING_PATHS = frozenset({"/classify", "/classify/image", "/classify/details", "/classify/batch"})
 
 
 class RequireKey:
@@ -27,8 +28,7 @@ class RequireKey:
         self._digests = [_digest(key) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
-        is_open = scope["type"] != "http" or scope["path"] in OPEN_PATHS or scope["method"] == "OPTIONS"
-        if is_open or self._is_known(Headers(scope=scope)):
+        if _is_open(scope) or self._is_known(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
         await refuse(Unauthorized(), scope, receive, send, {"WWW-Authenticate": "Bearer"})
@@ -75,6 +75,13 @@ def error_response(error: ServiceError, request_id: str, headers: dict[str, str]
         headers["Retry-After"] = str(error.retry_after)
     body = ErrorAnswer.of(error, request_id).model_dump_json().encode()
     return Response(body, error.status, headers, "application/json")
+
+
+def _is_open(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] == "OPTIONS":
+        return True
+    path: str = scope["path"]
+    return path in OPEN_PATHS or path.startswith(f"{PAGE_FILES}/")
 
 
 def _digest(key: str) -> bytes:

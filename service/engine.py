@@ -1,6 +1,7 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,13 @@ _HEAVY_WAITS = 20  # times as long as light work
 _PICTURES_A_TURN = 4  # of a batch's inference, so that others get their turn in between
 
 
+class Classified(NamedTuple):
+    """What a model got of a picture, (height, width, 3), and what it says of it, (classes,)."""
+
+    pixels: Pixels
+    probabilities: Probabilities
+
+
 class Engine:
     """Runs pictures through classifiers, so that none makes many others late."""
 
@@ -41,28 +49,28 @@ class Engine:
         """End what runs beside."""
         self._sandbox.close()
 
-    async def classify(self, classifier: Classifier, data: bytes, trace: Trace) -> Probabilities:
-        """Probabilities (classes,) of one picture, in one turn if it is of a usual size.
+    async def classify(self, classifier: Classifier, data: bytes, trace: Trace) -> Classified:
+        """One picture, decoded and classified in one turn if it is of a usual size.
 
         Raises:
             ImageError: it is no picture that can be classified.
             Overloaded: too much is waiting.
         """
 
-        def work() -> Probabilities:
+        def work() -> Classified:
             with trace.stage("decode"):
                 pixels = classifier.decode(data, self._limits, most_work=_LIGHT_WORK)
-            return _infer(classifier, pixels[None], trace)
+            return Classified(pixels, _infer(classifier, pixels[None], trace)[0])
 
         try:
-            rows = await self.light.run(work, trace)
+            classified = await self.light.run(work, trace)
         except HeavyImage:
             pixels = await self._decode_apart(classifier, data, trace)
             infer = partial(_infer, classifier, pixels[None], trace)
             rows = await self.light.run(infer, trace, admitted=True)
-        probabilities: Probabilities = rows[0]
-        self._count(classifier, probabilities)
-        return probabilities
+            classified = Classified(pixels, rows[0])
+        self._count(classifier, classified.probabilities)
+        return classified
 
     async def classify_batch(
         self, classifier: Classifier, pictures: list[bytes], trace: Trace

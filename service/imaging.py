@@ -16,7 +16,7 @@ from service.errors import (
     UnsupportedFormat,
 )
 
-__all__ = ["ACCEPTED_FORMATS", "DEFAULT_LIMITS", "ImageError", "Limits", "decode"]
+__all__ = ["ACCEPTED_FORMATS", "DEFAULT_LIMITS", "ImageError", "Limits", "decode", "encode_png"]
 
 ACCEPTED_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
@@ -98,6 +98,13 @@ def decode(
         # Pillow's parsers let nearly any exception through on broken files (struct.error, SyntaxError, ...).
         except Exception as error:
             raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """uint8 pixels, (height, width, 3), RGB, as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _open(data: bytes) -> Image.Image:

@@ -10,18 +10,23 @@ from numpy.typing import NDArray
 from service.documented import REQUEST_ID, failures
 from service.doors import OPEN_PATHS
 from service.errors import Overloaded, Unauthorized, UnsupportedFormat
+from service.imaging import encode_png
 from service.registry import Registry
-from service.routes.health import service_info
+from service.routes.page import service_info
 from service.schemas import (
     BatchClassification,
     Classification,
     ClassList,
+    DetailedClassification,
     ErrorAnswer,
+    ExampleList,
     Health,
     ModelInfo,
     ModelList,
+    ModelName,
     ShortClassification,
     Status,
+    data_url,
 )
 from service.settings import Settings
 
@@ -94,13 +99,16 @@ def _answers(app: FastAPI) -> Document:
     probabilities = _probabilities(len(classifier.class_names))
     outcomes = (probabilities, UnsupportedFormat())
     ok = Status(status="ok")
+    png = encode_png(np.zeros((1, 1, 3), np.uint8))
     models = {
         "/": service_info(app),
         "/classify": Classification.of("cat.png", probabilities, classifier),
         "/classify/image": ShortClassification.of(probabilities, classifier),
+        "/classify/details": DetailedClassification.of_seen("cat.png", probabilities, png, classifier),
         "/classify/batch": BatchClassification.of(["cat.png", "notes.txt"], outcomes, classifier),
         "/classes": ClassList.of(classifier),
         "/model/info": ModelInfo.of(classifier),
+        "/model/examples": ExampleList(model=ModelName.of(classifier), examples=[data_url(png)]),
         "/models": ModelList.of(app.state.registry),
         "/health": Health.of(app.state.registry, app.state.lifecycle),
         "/health/live": ok,

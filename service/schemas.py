@@ -1,5 +1,6 @@
 """What goes out as JSON, and how an answer is made from probabilities."""
 
+import base64
 import time
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -82,14 +83,29 @@ class ShortClassification(_Answer):
     def of(cls, probabilities: NDArray[np.float32], classifier: Classifier) -> Self:
         """Describe one picture's probabilities, (classes,)."""
         best = int(probabilities.argmax())
-        every = {
-            name: _rounded(value) for name, value in zip(classifier.class_names, probabilities, strict=True)
-        }
         return cls(
             class_name=classifier.class_names[best],
             confidence=_rounded(probabilities[best]),
-            all_probabilities=every,
+            all_probabilities=_by_class(probabilities, classifier),
         )
+
+
+class DetailedClassification(Classification):
+    """The answer, with every class and the picture as the model saw it."""
+
+    all_probabilities: dict[str, float] = Field(examples=[{"airplane": 0.892, "bird": 0.108}])
+    seen: str = Field(
+        examples=["data:image/png;base64,iVBORw0KGgo="],
+        description="the decoded picture at the model's input size, a PNG as a data URL",
+    )
+
+    @classmethod
+    def of_seen(
+        cls, filename: str | None, probabilities: NDArray[np.float32], png: bytes, classifier: Classifier
+    ) -> Self:
+        """Describe one picture's probabilities, (classes,), and what they were found in."""
+        answer = Classification.of(filename, probabilities, classifier)
+        return cls(**dict(answer), all_probabilities=_by_class(probabilities, classifier), seen=data_url(png))
 
 
 class ErrorDetail(_Answer):
@@ -161,6 +177,20 @@ class ClassList(_Answer):
         """List the classes of `classifier`."""
         names = list(classifier.class_names)
         return cls(model=ModelName.of(classifier), classes=names, count=len(names))
+
+
+class ExampleList(_Answer):
+    """Pictures like those that a model was trained on."""
+
+    model: ModelName
+    examples: list[str] = Field(
+        examples=[["data:image/png;base64,iVBORw0KGgo="]], description="PNGs as data URLs"
+    )
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> Self:
+        """The golden pictures of `classifier`."""
+        return cls(model=ModelName.of(classifier), examples=[data_url(png) for png in classifier.examples])
 
 
 class ModelSummary(_Answer):
@@ -260,6 +290,16 @@ class ServiceInfo(_Answer):
     version: str
     endpoints: Mapping[str, str]
     docs: str | None
+
+
+def _by_class(probabilities: NDArray[np.float32], classifier: Classifier) -> dict[str, float]:
+    pairs = zip(classifier.class_names, probabilities, strict=True)
+    return {name: _rounded(probability) for name, probability in pairs}
+
+
+def data_url(png: bytes) -> str:
+    """A PNG file as a URL that holds all of it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _rounded(probability: np.float32) -> float:

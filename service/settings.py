@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     )
     api_keys: str = Field("", description="keys of which a call needs one, with commas between; empty: none")
     cors_origins: str = Field("", description="web origins that may call, with commas between; * for all")
+    page: bool = Field(default=True, description="whether browsers get the page at /")
+    examples: bool = Field(
+        default=True,
+        description="whether the page may show the bundle's golden pictures, which were held out of training",
+    )
     docs: bool = Field(default=True, description="whether /docs and /openapi.json are there")
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="json, text, or auto: text at a terminal, else json"

@@ -14,6 +14,11 @@ from tests.support import ROOT, Shapes, service_command
 DEFAULT_DATA = ROOT.parent / "shared" / "cifar10"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--screenshots FOLDER` keeps what the page's tests see."""
+    parser.addoption("--screenshots", type=Path, help="folder for a screenshot of each state of the page")
+
+
 @pytest.fixture(scope="session")
 def cifar10() -> Path:
     """CIFAR-10 as a labelled folder."""

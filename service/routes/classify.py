@@ -1,11 +1,12 @@
 """POST /classify, /classify/image and /classify/batch: pictures in, classes out."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
 from service.documented import failures
-from service.engine import Probabilities
+from service.engine import Classified
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -19,10 +20,10 @@ from service.errors import (
     UnsupportedFormat,
     WrongArgument,
 )
-from service.imaging import ACCEPTED_FORMATS
+from service.imaging import ACCEPTED_FORMATS, encode_png
 from service.limits import missing_file, read_picture, read_pictures, too_many_images, unexpected_field
 from service.routes.dependencies import BufferDep, ClassifierDep, EngineDep, SettingsDep, TraceDep
-from service.schemas import BatchClassification, Classification, ShortClassification
+from service.schemas import BatchClassification, Classification, DetailedClassification, ShortClassification
 
 _FAILURES = (
     EmptyBody(),
@@ -75,28 +76,37 @@ async def _classify(
     settings: SettingsDep,
     buffer: BufferDep,
     trace: TraceDep,
-) -> tuple[str | None, Probabilities]:
-    """The one picture's file name and probabilities."""
+) -> tuple[str | None, Classified]:
+    """The one picture's file name, and what became of it."""
     with trace.stage("read"):
         upload = await read_picture(request, settings, buffer)
     return upload.filename, await engine.classify(classifier, upload.data, trace)
 
 
-ClassifiedDep = Annotated[tuple[str | None, Probabilities], Depends(_classify)]
+ClassifiedDep = Annotated[tuple[str | None, Classified], Depends(_classify)]
 
 
 @router.post("", responses=_ONE_FAILS, openapi_extra=_ONE)
 async def classify(classified: ClassifiedDep, classifier: ClassifierDep) -> Classification:
     """Classify one picture, sent as the multipart field `file` or as the bare body."""
-    filename, probabilities = classified
+    filename, (_, probabilities) = classified
     return Classification.of(filename, probabilities, classifier)
 
 
 @router.post("/image", responses=_ONE_FAILS, openapi_extra=_ONE)
 async def classify_image(classified: ClassifiedDep, classifier: ClassifierDep) -> ShortClassification:
     """Classify one picture; a short answer with the probability of every class."""
-    _, probabilities = classified
+    _, (_, probabilities) = classified
     return ShortClassification.of(probabilities, classifier)
+
+
+@router.post("/details", responses=_ONE_FAILS, openapi_extra=_ONE)
+async def classify_details(classified: ClassifiedDep, classifier: ClassifierDep) -> DetailedClassification:
+    """Classify one picture; the whole answer, every class, and the picture as the model saw it."""
+    filename, (pixels, probabilities) = classified
+    # In a thread: at a network's usual size it takes no time, at a large one others would wait for it.
+    seen = await asyncio.to_thread(encode_png, pixels)
+    return DetailedClassification.of_seen(filename, probabilities, seen, classifier)
 
 
 @router.post("/batch", responses=_MANY_FAIL, openapi_extra=_MANY)

@@ -1,12 +1,12 @@
-"""GET /, /health, /health/live, /health/ready and /metrics: what the service is and how it fares."""
+"""GET /health, /health/live, /health/ready and /metrics: how the service fares."""
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.documented import failures
 from service.metrics import Metrics
 from service.routes.dependencies import LifecycleDep, RegistryDep
-from service.schemas import Health, ServiceInfo, Status
+from service.schemas import Health, Status
 
 router = APIRouter(tags=["service"], responses=failures())
 
@@ -15,12 +15,6 @@ _STOPPING = {
     "description": "It is stopping.",
     "content": {"application/json": {"example": {"status": "stopping"}}},
 }
-
-
-@router.get("/")
-async def index(request: Request) -> ServiceInfo:
-    """What this is, and what it answers."""
-    return service_info(request.app)
 
 
 @router.get("/health")
@@ -49,18 +43,3 @@ def metrics(request: Request) -> Response:
     """Counters and histograms in Prometheus's text format."""
     counted: Metrics = request.app.state.metrics
     return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
-
-
-def service_info(app: FastAPI) -> ServiceInfo:
-    """What this is, and what it answers."""
-    endpoints = {
-        "POST /classify": "classify a picture",
-        "POST /classify/image": "the same, a short answer with all probabilities",
-        "POST /classify/batch": "classify several pictures",
-        "GET /classes": "the classes of a model",
-        "GET /model/info": "all that is known of a model",
-        "GET /models": "the models that are loaded",
-        "GET /health": "the state of the service",
-        "GET /metrics": "for Prometheus",
-    }
-    return ServiceInfo(name=app.title, version=app.version, endpoints=endpoints, docs=app.docs_url)

@@ -1,13 +1,18 @@
 """The HTTP contract, against the real service on the committed bundles."""
 
+import base64
+import io
 import json
 import platform
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from service.bundle import Manifest
+from service.imaging import decode
 from tests.support import PICTURES, counted, encode, eventually, gradient
 
 CAT = (PICTURES / "cat.png").read_bytes()
@@ -48,6 +53,21 @@ def test_short_answer_has_every_class(model: str, client: httpx.Client) -> None:
     assert list(answer["all_probabilities"]) == client.get(f"/classes?model={model}").json()["classes"]
     assert sum(answer["all_probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert answer["confidence"] == max(answer["all_probabilities"].values())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_details_are_both_answers_and_what_the_model_saw(
+    model: str, client: httpx.Client, artifacts: Path
+) -> None:
+    whole, short, details = (
+        client.post(f"/classify{form}?model={model}", content=CAT).json()
+        for form in ("", "/image", "/details")
+    )
+    seen = base64.b64decode(details.pop("seen").removeprefix("data:image/png;base64,"))
+    assert details == {**whole, "all_probabilities": short["all_probabilities"]}
+    size = newest_manifest(artifacts / model).input
+    expected = decode(CAT, size.height, size.width)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(seen))), expected)
 
 
 @pytest.mark.parametrize(

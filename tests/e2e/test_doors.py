@@ -43,7 +43,7 @@ def test_each_key_opens(key: str, form: tuple[str, str], guarded: httpx.Client) 
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "wrong"}, {"Authorization": "Basic first-secret"}])
-@pytest.mark.parametrize("path", ["/classify", "/models", "/metrics", "/model/info"])
+@pytest.mark.parametrize("path", ["/classify", "/models", "/metrics", "/model/info", "/model/examples"])
 def test_without_a_key_nothing_opens(path: str, headers: dict[str, str], guarded: httpx.Client) -> None:
     response = guarded.post(path, content=CAT, headers=headers)
     assert response.status_code == 401
@@ -51,8 +51,8 @@ def test_without_a_key_nothing_opens(path: str, headers: dict[str, str], guarded
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/health/live", "/health/ready"])
-def test_probes_need_no_key(path: str, guarded: httpx.Client) -> None:
+@pytest.mark.parametrize("path", ["/", "/page/app.js", "/health", "/health/live", "/health/ready"])
+def test_page_and_probes_need_no_key(path: str, guarded: httpx.Client) -> None:
     assert guarded.get(path).status_code == 200
 
 

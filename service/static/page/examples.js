@@ -1,0 +1,36 @@
+// Pictures of the chosen model's bundle, to try it on with one click.
+
+import { call, Refusal } from "./api.js";
+import { add } from "./classify.js";
+import { chosen, chosenName } from "./models.js";
+
+export async function showExamples() {
+  const group = document.getElementById("examples");
+  try {
+    const { examples } = await (await call(`model/examples?${chosen()}`)).json();
+    group.querySelector("ul").replaceChildren(...examples.map(entry));
+    group.hidden = !examples.length;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    group.hidden = true; // switched off
+  }
+}
+
+function entry(url, index) {
+  const name = `example ${index + 1} of ${chosenName()}`;
+  const image = new Image();
+  image.src = url;
+  image.alt = `Classify ${name}`;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.append(image);
+  button.onclick = () => add([toFile(url, `${name}.png`)]);
+  const item = document.createElement("li");
+  item.append(button);
+  return item;
+}
+
+function toFile(url, name) {
+  const bytes = Uint8Array.from(atob(url.split(",")[1]), (character) => character.charCodeAt(0));
+  return new File([bytes], name, { type: "image/png" });
+}

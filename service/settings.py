@@ -1,10 +1,11 @@
 """Environment variables in, validated settings out."""
 
 import os
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.bundle import VariantName
@@ -16,6 +17,10 @@ PREFIX = "GLIMPSE_"
 
 # Pillow's own bound against decompression bombs, above which it refuses whatever we allow.
 _PILLOW_MAX_PIXELS = 178_000_000
+_MOST_SECONDS = 3600
+_LEAST_DECODE_BYTES = 30_000_000  # holds a body of the default limit, and some pixels
+Seconds = Annotated[float, Field(le=_MOST_SECONDS, allow_inf_nan=False)]
+_ORIGIN = re.compile(r"\*|https?://[^/\s?#@]+")
 _SECRET = frozenset({"GLIMPSE_API_KEYS"})
 # Variables of this prefix that training and tests read, and the client.
 _OTHERS = frozenset({"GLIMPSE_DATA", "GLIMPSE_KEY"})
@@ -38,7 +43,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     artifacts: Path = Field(Path("artifacts"), description="folder of bundles, <model>/<version>/")
     default_model: str | None = Field(None, description="model that answers when a call names none")
-    variant: VariantName | Literal["auto"] = Field(
+    variant: Literal["auto", VariantName] = Field(
         "auto", description="fp32, int8, or auto: int8 where this CPU computes it right"
     )
     workers: int = Field(
@@ -56,6 +61,7 @@ class Settings(BaseSettings):
     max_wait_ms: float = Field(
         30,
         gt=0,
+        le=60_000,
         description="longest wait of a picture for its turn; what would wait longer gets 503 at once",
     )
     max_body_bytes: int = Field(10_000_000, ge=1, description="largest request body")
@@ -68,21 +74,25 @@ class Settings(BaseSettings):
     max_buffered_bytes: int = Field(
         200_000_000, ge=1, description="most bytes of bodies that one worker holds at a time"
     )
-    decode_seconds: float = Field(2, gt=0, description="longest decoding of one picture")
-    decode_bytes: int = Field(300_000_000, ge=1, description="most memory for decoding one picture")
-    stall_seconds: float = Field(5, gt=0, description="longest silence within a body before 408")
-    read_seconds: float = Field(60, gt=0, description="longest time for a whole body before 408")
-    header_seconds: float = Field(
-        10, gt=0, description="longest wait for a connection's next whole request line"
+    decode_seconds: Seconds = Field(1.7, gt=0, description="longest decoding of one picture")
+    decode_bytes: int = Field(
+        300_000_000, ge=_LEAST_DECODE_BYTES, description="most memory for decoding one picture"
     )
+    batch_seconds: Seconds = Field(10, gt=0, description="longest work on one batch before 503")
+    stall_seconds: Seconds = Field(5, gt=0, description="longest silence within a body before 408")
+    read_seconds: Seconds = Field(60, gt=0, description="longest time for a whole body before 408")
+    header_seconds: Seconds = Field(10, gt=0, description="longest wait for a request's whole headers")
     keep_alive_seconds: int = Field(
-        75, ge=1, description="longest pause between a connection's requests; make it longer than a proxy's"
+        75,
+        ge=1,
+        le=_MOST_SECONDS,
+        description="longest pause between a connection's requests; make it longer than a proxy's",
     )
-    drain_seconds: float = Field(
+    drain_seconds: Seconds = Field(
         1, ge=0, description="time to go on answering after SIGTERM while /health/ready says 503"
     )
     grace_seconds: int = Field(
-        30, ge=0, description="longest time after that for requests in flight to finish"
+        30, ge=0, le=_MOST_SECONDS, description="longest time after that for requests in flight to finish"
     )
     api_keys: str = Field("", description="keys of which a call needs one, with commas between; empty: none")
     cors_origins: str = Field("", description="web origins that may call, with commas between; * for all")
@@ -98,6 +108,26 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info (a line a request), warning or error"
     )
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_keys(cls, value: str) -> str:
+        """A value that was meant to hold a key must not leave the door open."""
+        if value and not _listed(value):
+            raise ValueError("holds no key: give some with commas between, or leave it empty for none")
+        if not all("!" <= one <= "~" for key in _listed(value) for one in key):
+            raise ValueError("a key has to be of printable ASCII without spaces, which headers can hold")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: give SCHEME://HOST or SCHEME://HOST:PORT and no path, or *"
+                )
+        return value
 
     @property
     def limits(self) -> Limits:
@@ -133,7 +163,9 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = (_describe(tuple(one["loc"]), one["input"], one["msg"]) for one in error.errors())
+        # A default that follows from a wrong value is no second mistake.
+        wrong = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        lines = (_describe(tuple(one["loc"]), one["input"], one["msg"]) for one in wrong)
         raise SettingsError("\n".join(lines)) from error
 
 
@@ -157,4 +189,4 @@ def _listed(text: str) -> list[str]:
 def _describe(location: tuple[int | str, ...], value: object, allowed: str) -> str:
     name = f"{PREFIX}{'_'.join(map(str, location)).upper()}"
     shown = "(hidden)" if name in _SECRET else value
-    return f"{name}={shown}: {allowed}"
+    return f"{name}={shown}: {allowed.removeprefix('Value error, ')}"

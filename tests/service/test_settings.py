@@ -17,6 +17,13 @@ def test_variables_set_fields(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GLIMPSE_THREADS", "0", "greater than or equal to 1"),
         ("GLIMPSE_MAX_BATCH", "many", "valid integer"),
         ("GLIMPSE_MAX_PIXELS", "999999999", "less than or equal to 178000000"),
+        ("GLIMPSE_DECODE_BYTES", "1", "greater than or equal to 30000000"),
+        ("GLIMPSE_DECODE_SECONDS", "inf", "finite number"),
+        ("GLIMPSE_DRAIN_SECONDS", "inf", "finite number"),
+        ("GLIMPSE_MAX_WAIT_MS", "inf", "less than or equal to 60000"),
+        ("GLIMPSE_VARIANT", "int4", "'auto', 'fp32' or 'int8'"),
+        ("GLIMPSE_WORKERS", "0", "greater than or equal to 1"),
+        ("GLIMPSE_CORS_ORIGINS", "https://shop.example/", "give SCHEME://HOST or SCHEME://HOST:PORT"),
     ],
 )
 def test_wrong_value_names_variable_value_and_what_is_allowed(
@@ -25,8 +32,18 @@ def test_wrong_value_names_variable_value_and_what_is_allowed(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as caught:
         read_settings()
-    assert str(caught.value).startswith(f"{variable}={value}: ")
-    assert allowed in str(caught.value)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{variable}={value}: ")
+    assert allowed in line
+
+
+@pytest.mark.parametrize("value", [",", " , ", "key,schlüssel", "two words"])
+def test_keys_that_can_not_be_sent_stop_the_start_and_stay_secret(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIMPSE_API_KEYS", value)
+    with pytest.raises(SettingsError, match=r"^GLIMPSE_API_KEYS=\(hidden\): (holds no key|a key has to be)"):
+        read_settings()
 
 
 def test_misspelt_variable_is_refused_naming_the_right_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         docs_url="/docs" if settings.docs else None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would go wherever the caller's Host header says
         openapi_url="/openapi.json" if settings.docs else None,
     )
     metrics = Metrics(VERSION)

@@ -1,20 +1,20 @@
 """Wraps every request: an id, timings, metrics, a log line, and the answer when something of ours breaks."""
 
+import asyncio
 import logging
 import time
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import InternalError
+from service.doors import error_response
+from service.errors import InternalError, Overloaded
 from service.lifecycle import Lifecycle
 from service.logs import FIELDS
 from service.metrics import Metrics
 from service.refusals import Refusals
-from service.schemas import ErrorAnswer
 from service.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ _SAFE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_STOPPED = Overloaded("the service stops before this is done (GLIMPSE_GRACE_SECONDS): ask another one")
 # After these the rest of a body may still be on its way, and nobody is going to read it.
 _BODY_LEFT = {401, 408, 413}
 
@@ -55,29 +56,31 @@ class ObserveRequests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._add_headers(MutableHeaders(scope=message), trace, status)
+                seconds = time.perf_counter() - started
+                self._add_headers(MutableHeaders(scope=message), trace, status, seconds)
             await send(message)
 
         self.metrics.in_flight.inc()
         try:
             await self.app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # the time to finish after SIGTERM is over
+            logger.warning("cut off: the service stops", extra={FIELDS: {"request_id": trace.request_id}})
+            if not status:
+                await error_response(_STOPPED, trace.request_id)(scope, receive, send_with_headers)
         except ClientDisconnect:  # nobody is left to answer, and it is no failure of ours
             status = status or _CLIENT_CLOSED
         except Exception:
             logger.exception("a request failed", extra={FIELDS: {"request_id": trace.request_id}})
             if status:
                 raise
-            error = InternalError()
-            answer = JSONResponse(ErrorAnswer.of(error, trace.request_id).model_dump(), error.status)
-            await answer(scope, receive, send_with_headers)
+            await error_response(InternalError(), trace.request_id)(scope, receive, send_with_headers)
         finally:
             self.metrics.in_flight.dec()
             self._record(scope, status, time.perf_counter() - started, trace)
 
-    def _add_headers(self, headers: MutableHeaders, trace: Trace, status: int) -> None:
+    def _add_headers(self, headers: MutableHeaders, trace: Trace, status: int, seconds: float) -> None:
         headers["X-Request-ID"] = trace.request_id
-        if trace.stages:
-            headers["Server-Timing"] = trace.server_timing()
+        headers["Server-Timing"] = trace.server_timing(seconds)
         for name, value in _SAFE_HEADERS.items():
             headers.setdefault(name, value)
         if self.lifecycle.is_stopping or status in _BODY_LEFT:

@@ -34,7 +34,8 @@ Document = dict[str, Any]
 
 _DESCRIPTION = """\
 Whatever is refused is refused in one form: a code, a sentence, the request's id. So are a path that does not
-exist (404, `not_found`) and a method that a path does not take (405, `method_not_allowed`, with `Allow`).
+exist (404, `not_found`), a method that a path does not take (405, `method_not_allowed`, with `Allow`) and
+what is no HTTP at all (400, `malformed_request`).
 HEAD answers wherever GET does. An `X-Request-ID` or `traceparent` that is sent becomes the request's id."""
 _CONFIDENCES = (0.892, 0.087, 0.021)
 _HEADERS: Document = {
@@ -45,9 +46,10 @@ _HEADERS: Document = {
         "example": REQUEST_ID,
     },
     "Server-Timing": {
-        "description": "milliseconds of each stage that the request came to",
+        "description": "milliseconds of each stage that the request came to, and of all",
+        "required": True,
         "schema": {"type": "string"},
-        "example": "read;dur=0.310, queue;dur=0.052, decode;dur=0.274, infer;dur=3.911",
+        "example": "read;dur=0.310, queue;dur=0.052, decode;dur=0.274, infer;dur=3.911, total;dur=4.720",
     },
     "Retry-After": {
         "description": "seconds after which to try again",
@@ -95,7 +97,7 @@ def build_document(app: FastAPI) -> Document:
 
 def _answers(app: FastAPI) -> Document:
     """An answer to each call, from the code that makes the real ones."""
-    classifier = app.state.registry.get()
+    classifier = app.state.registry.default or next(iter(app.state.registry))
     probabilities = _probabilities(len(classifier.class_names))
     outcomes = (probabilities, UnsupportedFormat())
     ok = Status(status="ok")
@@ -149,8 +151,7 @@ def _name_models(operation: Document, registry: Registry) -> None:
 def _add_headers(operation: Document) -> None:
     works = "requestBody" in operation
     for status, response in operation["responses"].items():
-        names = ["X-Request-ID"]
-        names += ["Server-Timing"] if works else []
+        names = ["X-Request-ID", "Server-Timing"]
         names += ["Retry-After"] if works and status == str(Overloaded.status) else []
         names += ["WWW-Authenticate"] if status == str(Unauthorized.status) else []
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,17 +1,29 @@
 """uvicorn's HTTP/1.1 with a bound on headers: on the time they may take, and on their size."""
 
 import asyncio
+from enum import Enum, auto
 from typing import Self
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.schemas import ErrorAnswer, RequestErrorDetail
+from service.trace import draw_id
+
 _MOST_HEADER_BYTES = 65_536
+
+
+class _Phase(Enum):
+    """What of a connection's requests comes next."""
+
+    BETWEEN = auto()  # the next request, if there is one
+    HEADERS = auto()
+    BODY = auto()
 
 
 class PatientProtocol(HttpToolsProtocol):
     """A connection that is closed when its request's headers don't end.
 
-    uvicorn bounds only the pause after an answer, so that anybody could hold connections that never ask.
+    uvicorn bounds only the silence after an answer, so that anybody could hold connections that never ask.
     """
 
     header_seconds = 10.0
@@ -24,32 +36,74 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request its time."""
         super().connection_made(transport)
+        self._phase = _Phase.BETWEEN
         self._header_bytes = 0
-        self._in_headers = True
-        self._deadline = self.loop.call_later(self.header_seconds, transport.close)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._start_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the time."""
-        self._deadline.cancel()
+        self._stop_clock()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Close the connection of one who only sends headers."""
+        if self._phase is _Phase.BETWEEN and self._is_answered():
+            self._start_clock()  # whatever this is: empty lines too end uvicorn's own patience
+        self._is_head = self._phase is not _Phase.BODY
         super().data_received(data)
-        if self._in_headers:
+        if self._is_head:
             self._header_bytes += len(data)
             if self._header_bytes > _MOST_HEADER_BYTES:
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Give every further request its time."""
+        """Note that headers come; those sent ahead get their time when the answer before them is out."""
         super().on_message_begin()
-        if not self._in_headers:
-            self._in_headers, self._header_bytes = True, 0
-            self._deadline = self.loop.call_later(self.header_seconds, self.transport.close)
+        self._phase = _Phase.HEADERS
 
     def on_headers_complete(self) -> None:
         """From here on the body's own limits hold."""
-        self._in_headers = False
-        self._deadline.cancel()
+        self._phase = _Phase.BODY
+        self._is_head, self._header_bytes = False, 0
+        self._stop_clock()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Expect the next request."""
+        self._phase = _Phase.BETWEEN
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Give a request that was begun ahead its time."""
+        super().on_response_complete()
+        if self._phase is _Phase.HEADERS and self._is_answered():
+            self._start_clock()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's one sentence
+        """What is no HTTP gets an error in the form of all others."""
+        request_id = draw_id()
+        sentence = "what came is no HTTP/1.1 request: see that the client speaks HTTP, without TLS"
+        detail = RequestErrorDetail(code="malformed_request", message=sentence, request_id=request_id)
+        body = ErrorAnswer(error=detail).model_dump_json().encode()
+        head = (
+            "HTTP/1.1 400 Bad Request",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            f"x-request-id: {request_id}",
+            "connection: close",
+        )
+        self.transport.write("\r\n".join((*head, "", "")).encode() + body)
+        self.transport.close()
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_clock(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.header_seconds, self.transport.close)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

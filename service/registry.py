@@ -40,6 +40,12 @@ class Registry:
         for versions in self._classifiers.values():
             yield from versions.values()
 
+    @property
+    def default(self) -> Classifier | None:
+        """What answers when a call names no model; None if that one could not be loaded."""
+        versions = self._classifiers.get(self.default_model)
+        return next(reversed(versions.values())) if versions else None
+
     def get(self, model: str | None = None, version: str | None = None) -> Classifier:
         """The classifier asked for: by default the default model, in its highest version.
 

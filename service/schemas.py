@@ -227,7 +227,7 @@ class ModelList(_Answer):
     @classmethod
     def of(cls, registry: Registry) -> Self:
         """List what is in `registry`."""
-        default = registry.get()
+        default = registry.default
         return cls(models=[ModelSummary.of(one, default=one is default) for one in registry])
 
 

@@ -13,7 +13,8 @@ _SAFE_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
-def _draw_id() -> str:
+def draw_id() -> str:
+    """A request id like those of traceparent."""
     return f"{random.getrandbits(128):032x}"
 
 
@@ -25,7 +26,7 @@ class Trace:
         parent = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
         self.trace_id = parent[1] if parent else None
         given = headers.get("x-request-id", "")
-        self.request_id = given if _SAFE_ID.fullmatch(given) else self.trace_id or _draw_id()
+        self.request_id = given if _SAFE_ID.fullmatch(given) else self.trace_id or draw_id()
         self.stages: dict[str, float] = {}
         self.model = ("", "")  # name and version, once known
 
@@ -42,6 +43,7 @@ class Trace:
         """Add to the stage."""
         self.stages[name] = self.stages.get(name, 0.0) + seconds
 
-    def server_timing(self) -> str:
-        """The stages as a Server-Timing header, in milliseconds."""
-        return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in self.stages.items())
+    def server_timing(self, total: float) -> str:
+        """The stages, and `total` seconds, as a Server-Timing header in milliseconds."""
+        durations = {**self.stages, "total": total}
+        return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in durations.items())

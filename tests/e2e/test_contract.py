@@ -203,7 +203,19 @@ def test_answers_carry_their_id_and_timings(client: httpx.Client) -> None:
     response = client.post("/classify", content=CAT, headers={"X-Request-ID": "my-id.1"})
     assert response.headers["x-request-id"] == "my-id.1"
     stages = [part.split(";")[0] for part in response.headers["server-timing"].split(", ")]
-    assert stages == ["read", "queue", "decode", "infer"]
+    assert stages == ["read", "queue", "decode", "infer", "total"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/health", 200), ("/nowhere", 404), ("/classify", 405)])
+def test_every_answer_says_how_long_it_took(path: str, status: int, client: httpx.Client) -> None:
+    response = client.get(path)
+    assert response.status_code == status
+    assert response.headers["server-timing"].startswith("total;dur=")
+
+
+def test_path_with_one_slash_too_many_does_not_exist(client: httpx.Client) -> None:
+    response = client.get("/health/", headers={"Host": "evil.example"})
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_unsafe_request_id_is_replaced(client: httpx.Client) -> None:

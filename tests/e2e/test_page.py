@@ -160,7 +160,7 @@ def test_chosen_pasted_and_photographed_pictures_are_answered(page: Page) -> Non
     page.evaluate(PASTE, ["pasted.png", list(CAT.read_bytes())])
     page.get_by_role("button", name="Take a photo").click()
     expect(page.locator("#camera-dialog")).to_be_visible()
-    page.wait_for_function("document.getElementById('camera').videoWidth > 0")
+    expect(page.locator("#camera")).not_to_have_js_property("videoWidth", 0)
     page.get_by_role("button", name="Take it").click()
     expect(page.locator("#camera-dialog")).to_be_hidden()
     for name in ("cat.png", "ship.png", "pasted.png", "photo.jpg"):

@@ -49,6 +49,15 @@ def test_models_of_different_classes_need_a_default(artifacts: Path, tmp_path: P
     assert load_registry(tmp_path, "cnn").default_model == "cnn"
 
 
+def test_default_that_can_not_be_served_is_replaced_by_none(artifacts: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(artifacts, tmp_path / "artifacts")
+    (newest(folder / "resnet") / "model.onnx").unlink()
+    registry = load_registry(folder, "resnet")
+    assert registry.default is None
+    with pytest.raises(UnknownModel, match="model 'resnet' is not loaded: choose one of cnn"):
+        registry.get()
+
+
 def test_bundle_that_can_not_be_served_is_named_and_left_out(versions: Path) -> None:
     (versions / "cnn" / "10" / "manifest.json").unlink()
     registry = load_registry(versions, None)

@@ -39,4 +39,4 @@ def test_stages_add_up_and_are_told_in_milliseconds() -> None:
     trace.add("decode", 0.001)
     trace.add("decode", 0.002)
     trace.add("infer", 0.0005)
-    assert trace.server_timing() == "decode;dur=3.000, infer;dur=0.500"
+    assert trace.server_timing(0.004) == "decode;dur=3.000, infer;dur=0.500, total;dur=4.000"

@@ -27,8 +27,8 @@ export class Card {
     this.say("Waiting …", false);
   }
 
-  // `answer` of /classify/details, `stages` in milliseconds by name, `total` as the browser measured it.
-  show(answer, stages, total) {
+  // `answer` of /classify/details, `stages` in milliseconds by name, `roundTrip` as the browser measured it.
+  show(answer, stages, roundTrip) {
     const { class: name, confidence } = answer.prediction;
     this.say(`${name}, ${percent(confidence)}`, false);
     this.part(".warning").hidden = !answer.low_confidence;
@@ -38,7 +38,7 @@ export class Card {
     this.tell(".set", `Prediction set: ${set}`);
     const { name: model, version } = answer.model;
     const parts = Object.entries(stages).map(([stage, milliseconds]) => `${stage} ${milliseconds.toFixed(1)} ms`);
-    this.tell(".stages", `${model} ${version}: ${parts.join(", ")}; with the network ${total.toFixed(0)} ms`);
+    this.tell(".stages", `${model} ${version}: ${parts.join(", ")}; with the network ${roundTrip.toFixed(0)} ms`);
   }
 
   fail(sentence) {

@@ -1,6 +1,7 @@
 """`python -m service.decoder`: decodes pictures for a sandbox, within a bound on memory.
 
-On standard input come a line of JSON (size, height, width, max_pixels, max_side) and `size` bytes of picture;
+On standard input come a line of JSON, {"size": bytes, "height", "width", "max_pixels", "max_side",
+"is_header_read"}, and as many bytes of a file;
 on standard output go a line of JSON, {"bytes": n} and n bytes of pixels, or {"error": class, "message": ...}.
 """
 
@@ -13,23 +14,31 @@ from typing import BinaryIO
 
 import numpy as np
 
-from service.errors import BrokenHeader, ImageError, ImageTooLarge
+from service.errors import BrokenHeader, ImageError, ImageTooLarge, UndecodableImage
 from service.imaging import Limits, decode
+from service.logs import ignore_pillows_warnings
 
 _NICENESS = 10  # small pictures come first
 
 
 _TOO_MUCH = "decoding the picture takes too much memory (GLIMPSE_DECODE_BYTES): send a smaller one"
+_BROKEN_OR_TOO_MUCH = (
+    "the picture breaks off, is broken in its header, or takes too much memory (GLIMPSE_DECODE_BYTES)"
+)
 
 
 def main() -> int:
     """Serve until standard input ends."""
     os.nice(_NICENESS)
+    ignore_pillows_warnings()
     _bound_memory(int(sys.argv[1]))
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    while line := requests.readline():
-        _serve_one(json.loads(line), requests, answers)
-        answers.flush()
+    try:
+        while line := requests.readline():
+            _serve_one(json.loads(line), requests, answers)
+            answers.flush()
+    except MemoryError:  # not even for the file; who asked sees that nothing comes, and starts another
+        return 1
     return 0
 
 
@@ -39,13 +48,19 @@ def _serve_one(request: dict[str, int], requests: BinaryIO, answers: BinaryIO) -
     try:
         pixels = decode(data, request["height"], request["width"], limits)
     except ImageError as given:
-        # The service has read the header before it asked: only memory can be short for it here.
-        error = ImageTooLarge(_TOO_MUCH) if isinstance(given, BrokenHeader) else given
+        error = _explained(given, is_header_read=bool(request["is_header_read"]))
         answer = {"error": type(error).__name__, "message": error.message}
         answers.write(json.dumps(answer).encode() + b"\n")
         return
     content = np.ascontiguousarray(pixels).tobytes()
     answers.write(json.dumps({"bytes": len(content)}).encode() + b"\n" + content)
+
+
+def _explained(error: ImageError, *, is_header_read: bool) -> ImageError:
+    """Some of Pillow's parsers call a header broken that they have no memory for."""
+    if not isinstance(error, BrokenHeader):
+        return error
+    return ImageTooLarge(_TOO_MUCH) if is_header_read else UndecodableImage(_BROKEN_OR_TOO_MUCH)
 
 
 def _bound_memory(limit: int) -> None:

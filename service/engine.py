@@ -1,5 +1,6 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -64,8 +65,8 @@ class Engine:
 
         try:
             classified = await self.light.run(work, trace)
-        except HeavyImage:
-            pixels = await self._decode_apart(classifier, data, trace)
+        except HeavyImage as heavy:
+            pixels = await self._decode_apart(classifier, data, heavy, trace)
             infer = partial(_infer, classifier, pixels[None], trace)
             rows = await self.light.run(infer, trace, admitted=True)
             classified = Classified(pixels, rows[0])
@@ -73,20 +74,31 @@ class Engine:
         return classified
 
     async def classify_batch(
-        self, classifier: Classifier, pictures: list[bytes], trace: Trace
+        self,
+        classifier: Classifier,
+        pictures: list[bytes],
+        trace: Trace,
+        go_on: Callable[[], Awaitable[None]],
     ) -> list[Probabilities | ImageError]:
         """Probabilities (classes,) of each picture, or why it has none, in the order given.
+
+        Args:
+            classifier: what to ask.
+            pictures: files.
+            trace: of the request.
+            go_on: asked before each piece of work; raises when the answer is no longer wanted.
 
         Raises:
             Overloaded: too much is waiting.
         """
-        decoded = [
-            await self._decode(classifier, data, trace, admitted=index > 0)
-            for index, data in enumerate(pictures)
-        ]
+        decoded: list[Pixels | ImageError] = []
+        for index, data in enumerate(pictures):
+            await go_on()
+            decoded.append(await self._decode(classifier, data, trace, admitted=index > 0))
         images = [pixels for pixels in decoded if not isinstance(pixels, ImageError)]
         rows: list[Probabilities] = []
         for start in range(0, len(images), _PICTURES_A_TURN):
+            await go_on()
             part = np.stack(images[start : start + _PICTURES_A_TURN])
             rows += list(await self.light.run(partial(_infer, classifier, part, trace), trace, admitted=True))
         for probabilities in rows:
@@ -103,22 +115,24 @@ class Engine:
 
         try:
             return await self.light.run(work, trace, admitted=admitted)
-        except HeavyImage:
+        except HeavyImage as heavy:
             try:
-                return await self._decode_apart(classifier, data, trace, admitted=admitted)
+                return await self._decode_apart(classifier, data, heavy, trace, admitted=admitted)
             except ImageError as error:
                 return error
         except ImageError as error:
             return error
 
     async def _decode_apart(
-        self, classifier: Classifier, data: bytes, trace: Trace, *, admitted: bool = False
+        self, classifier: Classifier, data: bytes, heavy: HeavyImage, trace: Trace, *, admitted: bool = False
     ) -> Pixels:
         size = classifier.manifest.input
 
         def work() -> Pixels:
             with trace.stage("decode"):
-                return self._sandbox.decode(data, size.height, size.width)
+                return self._sandbox.decode(
+                    data, size.height, size.width, is_header_read=heavy.is_header_read
+                )
 
         return await self._heavy.run(work, trace, admitted=admitted)
 

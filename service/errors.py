@@ -107,6 +107,12 @@ class ImageTooLarge(ImageError):
 class HeavyImage(ImageError):
     """A picture that is to be decoded where it may take its time; no caller sees it."""
 
+    sentence = "the picture is large"
+
+    def __init__(self, *, is_header_read: bool) -> None:
+        super().__init__()
+        self.is_header_read = is_header_read
+
 
 class Overloaded(ServiceError):
     """More work is waiting than can be done in time."""

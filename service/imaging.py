@@ -1,6 +1,8 @@
 """Untrusted bytes of a picture in, uint8 pixels at the model's size out; training decodes with it too."""
 
 import io
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +43,15 @@ _DRAFT_GAP = 2
 _BAND_PIXELS = 4_000_000
 _REDUCED_GAP = 4  # how many times the model's size such a band keeps before the one resize of all pictures
 
-_SCAN = b"\xff\xda"
+_JPEG = b"\xff\xd8"
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # but for those within a scan's data
+_SCAN, _END, _BARE = b"\xda", b"\xd9", frozenset({b"\x01", b"\xd8"})  # the last have no length
 _MOST_SCANS = 100  # a camera's progressive JPEG has about ten
+_MOST_SEGMENTS = 1000  # before the first scan; a file of 10 MB needs 160 for its metadata
+
+# Whatever its pixels, a larger file may hold so many chunks, tiles or tags that reading them takes seconds.
+_LIGHT_BYTES = 256_000
+_TILES_A_MEGAPIXEL = 5_000  # as long as a megapixel of PNG takes
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+_TOO_MUCH_MEMORY = "decoding the picture takes too much memory (GLIMPSE_DECODE_BYTES): send a smaller one"
 
 
 def decode(
@@ -75,24 +86,23 @@ def decode(
         UnsupportedFormat: not a picture, or not in one of ACCEPTED_FORMATS.
         ImageTooLarge: more pixels or a longer side than `limits`.
         UndecodableImage: an accepted format with broken content.
-        HeavyImage: sound so far, but over `most_work`.
+        HeavyImage: sound so far, but over `most_work`, or too large a file to say.
     """
+    if most_work is not None and len(data) > _LIGHT_BYTES:
+        raise HeavyImage(is_header_read=False)
+    if data.startswith(_JPEG):
+        _check_jpeg(data)
     image = _open(data)
     with image:
         _check_size(image, limits)
-        if image.format in ("JPEG", "MPO"):
-            _check_scans(data)
         if most_work is not None and _work(image) > most_work:
-            raise HeavyImage("the picture is large")
+            raise HeavyImage(is_header_read=True)
         try:
             return _pixels(image, height, width)
         except ImageError:
             raise
         except MemoryError as error:
-            raise ImageTooLarge(
-                f"decoding the {image.format} picture takes too much memory (GLIMPSE_DECODE_BYTES): "
-                "send a smaller one"
-            ) from error
+            raise ImageTooLarge(_TOO_MUCH_MEMORY) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageTooLarge(f"the picture unpacks to too much: {error}") from error
         # Pillow's parsers let nearly any exception through on broken files (struct.error, SyntaxError, ...).
@@ -112,6 +122,8 @@ def _open(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(f"the picture is far over every limit: {error}") from error
+    except MemoryError as error:
+        raise ImageTooLarge(_TOO_MUCH_MEMORY) from error
     except Exception as error:
         if data.startswith(_SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
             raise BrokenHeader from error
@@ -135,20 +147,48 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
         )
 
 
-def _check_scans(data: bytes) -> None:
-    """Each scan of a progressive JPEG goes over all its pixels, and a small file has room for thousands."""
-    scans = data.count(_SCAN)
-    if scans > _MOST_SCANS:
-        raise UndecodableImage(
-            f"the JPEG picture has {scans} scans, more than {_MOST_SCANS}: save it as a plain one"
-        )
+def _check_jpeg(data: bytes) -> None:
+    """A small file has room for thousands of scans, each over all the pixels, and of segments.
+
+    Pillow joins EXIF segments in a time that grows with the square of their number.
+    """
+    markers = _markers(data)
+    for count, marker in enumerate(markers):
+        if marker == _SCAN:
+            break
+        if count == _MOST_SEGMENTS:
+            raise UndecodableImage(
+                f"the JPEG picture has more than {_MOST_SEGMENTS} segments of metadata: save it without"
+            )
+    # Looking for two bytes is quick. They are also in what phones append, which is no part of the picture.
+    if data.count(b"\xff" + _SCAN) <= _MOST_SCANS:
+        return
+    scans = 1
+    for marker in markers:
+        scans += marker == _SCAN
+        if scans > _MOST_SCANS:
+            raise UndecodableImage(
+                f"the JPEG picture has more than {_MOST_SCANS} scans: save it as a plain one"
+            )
+
+
+def _markers(data: bytes) -> Iterator[bytes]:
+    """The code of each marker up to the picture's end, as a decoder finds them."""
+    position = len(_JPEG)
+    while (found := _MARKER.search(data, position)) and found[1] != _END:
+        yield found[1]
+        position = found.end()
+        if found[1] not in _BARE:
+            position += int.from_bytes(data[position : position + 2], "big")
 
 
 def _work(image: Image.Image) -> float:
     """About how long decoding takes, in megapixels of PNG; measured: a baseline JPEG's take a tenth."""
     megapixels = image.width * image.height / 1e6
     plain_jpeg = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
-    return megapixels / 10 if plain_jpeg else megapixels
+    return (megapixels / 10 if plain_jpeg else megapixels) + len(
+        getattr(image, "tile", ())
+    ) / _TILES_A_MEGAPIXEL
 
 
 def _pixels(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:

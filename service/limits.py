@@ -1,13 +1,15 @@
 """A request's body in, encoded pictures out; everything over a limit is refused while it arrives."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service.errors import (
     BodyTimeout,
@@ -22,6 +24,7 @@ from service.errors import (
 from service.settings import Settings
 
 _MOST_FIELDS = 20  # that are no files; none is asked for
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})  # Python knows others that decode to no text
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,30 @@ class BufferedBody:
         """Append what came."""
         self._buffer.take(len(chunk))
         self.data += chunk
+
+
+class Patience:
+    """How long one request may still be worked on."""
+
+    def __init__(self, request: Request, seconds: float) -> None:
+        self._request = request
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    async def go_on(self) -> None:
+        """Nothing, as long as the caller is there and the time is not over.
+
+        Raises:
+            ClientDisconnect: nobody waits for the answer.
+            Overloaded: it has taken too long.
+        """
+        if await self._request.is_disconnected():
+            raise ClientDisconnect
+        if time.monotonic() > self._end:
+            raise Overloaded(
+                f"the batch takes longer than {self._seconds:g} s (GLIMPSE_BATCH_SECONDS): send fewer or "
+                "smaller pictures at a time"
+            )
 
 
 async def read_picture(request: Request, settings: Settings, buffer: Buffer) -> Upload:
@@ -163,6 +190,10 @@ async def _parse_form(request: Request, body: bytes, max_files: int) -> FormData
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    _, options = parse_options_header(request.headers["content-type"])
+    charset = options.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in _CHARSETS:
+        raise MalformedMultipart(f"the form's charset is {charset!r}: send it in utf-8, as forms are sent")
     parser = _InMemoryParser(request.headers, stream(), max_files=max_files, max_fields=_MOST_FIELDS)
     try:
         form = await parser.parse()
@@ -170,7 +201,8 @@ async def _parse_form(request: Request, body: bytes, max_files: int) -> FormData
         if error.message.startswith("Too many files"):
             raise too_many_images(max_files) from error
         raise MalformedMultipart(f"the multipart body can't be read: {error.message}") from error
-    if not body.rstrip().endswith(b"--"):  # the parser takes a body that breaks off for a shorter one
+    # The parser takes a body that breaks off for a shorter one.
+    if b"--" + options[b"boundary"] + b"--" not in body:
         raise MalformedMultipart
     return form
 

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+import warnings
 from typing import Literal
 
 FIELDS = "fields"  # a record's attribute with what else is known, as a dictionary
@@ -22,6 +23,11 @@ def configure_logging(level: str, form: Literal["auto", "json", "text"], worker:
     handler.setFormatter(_TextFormatter() if is_text else _JsonFormatter(worker))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def ignore_pillows_warnings() -> None:
+    """Pillow warns of each odd tag in a file; whoever sent it could fill the log."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class _JsonFormatter(logging.Formatter):

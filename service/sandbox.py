@@ -55,8 +55,10 @@ class Sandbox:
             pass
         self._process = None
 
-    def decode(self, data: bytes, height: int, width: int) -> NDArray[np.uint8]:
-        """As service.imaging.decode, within bounds.
+    def decode(
+        self, data: bytes, height: int, width: int, *, is_header_read: bool = False
+    ) -> NDArray[np.uint8]:
+        """As service.imaging.decode, within bounds; `is_header_read` says that its header is sound.
 
         Raises:
             ImageError: it can't be decoded, or not within the seconds and the memory allowed.
@@ -68,7 +70,7 @@ class Sandbox:
         timer = threading.Timer(self._seconds, process.kill)
         timer.start()
         try:
-            self._ask(process.stdin, data, height, width)
+            self._ask(process.stdin, data, height, width, is_header_read=is_header_read)
             return _read_answer(process.stdout, height, width)
         except (OSError, ValueError) as error:  # a broken pipe, or half an answer
             self.close()
@@ -81,13 +83,14 @@ class Sandbox:
         finally:
             timer.cancel()
 
-    def _ask(self, stream: IO[bytes], data: bytes, height: int, width: int) -> None:
+    def _ask(self, stream: IO[bytes], data: bytes, height: int, width: int, *, is_header_read: bool) -> None:
         request = {
             "size": len(data),
             "height": height,
             "width": width,
             "max_pixels": self._limits.max_pixels,
             "max_side": self._limits.max_side,
+            "is_header_read": is_header_read,
         }
         stream.write(json.dumps(request).encode() + b"\n")
         stream.write(data)

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.errors import BundleError
-from service.logs import configure_logging
+from service.logs import configure_logging, ignore_pillows_warnings
 from service.protocol import PatientProtocol
 from service.settings import Settings, read_settings
 
@@ -28,6 +28,7 @@ def main() -> int:
     number, listener, link = map(int, sys.argv[1:])
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format, number)
+    ignore_pillows_warnings()
     for stop in _STOP:
         signal.signal(stop, _exit_quietly)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

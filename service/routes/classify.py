@@ -21,7 +21,14 @@ from service.errors import (
     WrongArgument,
 )
 from service.imaging import ACCEPTED_FORMATS, encode_png
-from service.limits import missing_file, read_picture, read_pictures, too_many_images, unexpected_field
+from service.limits import (
+    Patience,
+    missing_file,
+    read_picture,
+    read_pictures,
+    too_many_images,
+    unexpected_field,
+)
 from service.routes.dependencies import BufferDep, ClassifierDep, EngineDep, SettingsDep, TraceDep
 from service.schemas import BatchClassification, Classification, DetailedClassification, ShortClassification
 
@@ -121,5 +128,8 @@ async def classify_batch(
     """Classify several pictures, each a multipart field `files`; one bad picture fails alone."""
     with trace.stage("read"):
         uploads = await read_pictures(request, settings, buffer)
-    outcomes = await engine.classify_batch(classifier, [upload.data for upload in uploads], trace)
+    patience = Patience(request, settings.batch_seconds)
+    outcomes = await engine.classify_batch(
+        classifier, [upload.data for upload in uploads], trace, patience.go_on
+    )
     return BatchClassification.of([upload.filename for upload in uploads], outcomes, classifier)

@@ -1,13 +1,12 @@
 """What a stranger may send to the real service: a clear answer, soon, in little memory, at nobody's cost."""
 
+import http.client
 import io
 import json
 import os
 import socket
-import struct
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -19,12 +18,12 @@ import pytest
 from PIL import Image
 
 from loadtest.server import Service, running_service
-from tests.support import PICTURES, counted, encode, gradient, service_command
+from tests.e2e.bombs import HOSTILE, JPEG, tiff_of_odd_tags
+from tests.support import PICTURES, counted, encode, service_command
 
 SECONDS = 2.0
 MEMORY = 300_000_000
 CAT = (PICTURES / "cat.png").read_bytes()
-JPEG = encode(gradient(320, 240), "JPEG", quality=90)
 REFUSED = {400, 413, 415, 422}
 
 
@@ -105,69 +104,6 @@ def _within_bounds(service: Service, log: Path) -> Iterator[None]:
     assert "Traceback" not in log.read_text()
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
-    body = kind + content
-    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-
-def png(width: int, height: int, *chunks: bytes) -> bytes:
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IEND", b"")
-
-
-def scan_bomb() -> bytes:
-    """A small progressive JPEG whose last scan is repeated 50,000 times."""
-    data = encode(gradient(64, 64), "JPEG", progressive=True)
-    last = data.rindex(b"\xff\xda")
-    return data[:last] + data[last:-2] * 50_000 + b"\xff\xd9"
-
-
-def cyclic_tiff() -> bytes:
-    """A TIFF whose one directory names itself as the next."""
-    data = bytearray(encode(gradient(), "TIFF"))
-    (offset,) = struct.unpack_from("<I", data, 4)
-    (entries,) = struct.unpack_from("<H", data, offset)
-    struct.pack_into("<I", data, offset + 2 + 12 * entries, offset)
-    return bytes(data)
-
-
-def cyclic_exif() -> bytes:
-    """A JPEG whose EXIF directory names itself, as its own sub-directory too."""
-    entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
-    tiff = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 1) + entry + struct.pack("<I", 8)
-    exif = b"Exif\0\0" + tiff
-    return JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + JPEG[2:]
-
-
-def slow_webp() -> bytes:
-    """A WebP of 50 megapixels: libwebp and Pillow hold four copies of it."""
-    return encode(Image.new("RGB", (8000, 6000), "teal"), "WEBP", method=0, quality=1)
-
-
-EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
-PIXEL_ROWS = zlib.compress(b"\0" * (4000 * 3 + 1) * 4000, 9)
-HOSTILE: dict[str, tuple[bytes, set[int]]] = {
-    "empty": (b"", {400}),
-    "text": (b"hello", {415}),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", {415}),
-    "pdf": (b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", {415}),
-    "eps": (EPS, {415}),
-    "png signature": (CAT[:8], {422}),
-    "jpeg header": (JPEG[:20], {422}),
-    "giant png": (png(50_000, 50_000, chunk(b"IDAT", zlib.compress(b"\0" * 100))), {422}),
-    "zero size": (png(0, 0, chunk(b"IDAT", zlib.compress(b""))), {422}),
-    "zero bmp": (b"BM" + struct.pack("<IHHIIiiHH", 54, 0, 0, 54, 40, 0, 0, 1, 24) + b"\0" * 24, {422}),
-    "pixels missing": (png(4000, 4000, chunk(b"IDAT", zlib.compress(b"\0" * 100))), {422}),
-    "black bomb": (png(4000, 4000, chunk(b"IDAT", PIXEL_ROWS)), {200}),
-    "zTXt bomb": (png(1, 1, chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 200_000_000, 9))), {422}),
-    "iCCP bomb": (png(1, 1, chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 200_000_000, 9))), {422}),
-    "scan bomb": (scan_bomb(), {422}),
-    "cyclic tiff": (cyclic_tiff(), {200, 422}),
-    "cyclic exif": (cyclic_exif(), {200}),
-    "webp over memory": (slow_webp(), {422}),
-}
-
-
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_picture_is_answered_in_time(name: str, victim: httpx.Client) -> None:
     data, allowed = HOSTILE[name]
@@ -201,6 +137,11 @@ def test_picture_over_the_memory_names_the_setting(victim: httpx.Client) -> None
     error = victim.post("/classify", content=HOSTILE["webp over memory"][0]).json()["error"]
     assert error["code"] == "image_too_large"
     assert "GLIMPSE_DECODE_BYTES" in error["message"]
+
+
+def test_odd_tags_are_no_lines_in_the_log(victim: httpx.Client, log: Path) -> None:
+    check(victim, tiff_of_odd_tags(), {200, 422})
+    assert "Warning" not in log.read_text()
 
 
 def test_decoding_that_does_not_end_is_given_up(artifacts: Path) -> None:
@@ -296,7 +237,12 @@ def test_file_name_comes_back_as_json_and_nothing_else(filename: str, victim: ht
 def test_unreadable_request_line_gets_400(service: Service) -> None:
     with raw(service) as connection:
         connection.sendall(os.urandom(1000) + b"\r\n\r\n")
-        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 400
+        error = json.loads(response.read())["error"]
+        assert error["code"] == "malformed_request"
+        assert error["request_id"] == response.headers["x-request-id"]
 
 
 def test_nothing_broke(victim: httpx.Client) -> None:

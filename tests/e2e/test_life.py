@@ -15,11 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from loadtest.server import Service, running_service
 from service.bundle import decode_golden, encode_golden, sha256
 from service.settings import Settings
-from tests.support import PICTURES, ROOT, counted, eventually, newest, service_command
+from tests.support import PICTURES, ROOT, counted, encode, eventually, newest, service_command
 
 CAT = (PICTURES / "cat.png").read_bytes()
 BACK_SECONDS = 5
@@ -147,6 +148,64 @@ def test_bad_bundle_is_named_and_the_others_serve(
         assert answer["model"]["name"] == "cnn"
     assert reason in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def test_default_model_that_is_bad_leaves_the_others_serving(artifacts: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(artifacts, tmp_path / "artifacts")
+    spoil_graph(newest(folder / "resnet"))
+    settings = {"GLIMPSE_ARTIFACTS": str(folder), "GLIMPSE_DEFAULT_MODEL": "resnet", "GLIMPSE_WORKERS": "1"}
+    with running_service(service_command(), settings) as service, httpx.Client(base_url=service.url) as http:
+        assert http.get("/health").json()["status"] == "degraded"
+        assert [model["default"] for model in http.get("/models").json()["models"]] == [False]
+        assert http.post("/classify", content=CAT).json()["error"]["code"] == "unknown_model"
+        assert http.post("/classify?model=cnn", content=CAT).status_code == 200
+
+
+def test_batch_ends_with_its_caller_or_its_time(artifacts: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_WORKERS": "1", "GLIMPSE_BATCH_SECONDS": "1"}
+    large = encode(Image.new("L", (7000, 7000)))
+    batch = [("files", ("large.png", large))] * 64
+    with (
+        running_service(service_command(), settings, log) as service,
+        httpx.Client(base_url=service.url) as http,
+    ):
+        started = time.monotonic()
+        response = http.post("/classify/batch", files=batch, timeout=30)
+        assert response.status_code == 503
+        assert "GLIMPSE_BATCH_SECONDS" in response.json()["error"]["message"]
+        assert time.monotonic() - started < 5
+        with pytest.raises(httpx.ReadTimeout):
+            http.post("/classify/batch", files=batch, timeout=httpx.Timeout(10, read=0.3))
+        given_up = {"route": "/classify/batch", "status": "499"}
+        assert eventually(lambda: counted(http, "glimpse_requests_total", **given_up) == 1)
+    assert "Traceback" not in log.read_text()
+
+
+def test_what_does_not_end_in_time_is_cut_off_with_a_sentence(artifacts: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    settings = {
+        "GLIMPSE_ARTIFACTS": str(artifacts),
+        "GLIMPSE_WORKERS": "1",
+        "GLIMPSE_DRAIN_SECONDS": "0",
+        "GLIMPSE_GRACE_SECONDS": "1",
+    }
+    batch = [("files", ("large.png", encode(Image.new("L", (7000, 7000)))))] * 64
+    with running_service(service_command(), settings, log) as service, ThreadPoolExecutor(1) as pool:
+        in_flight = pool.submit(httpx.post, f"{service.url}/classify/batch", files=batch, timeout=30)
+        time.sleep(1)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=10) == 0
+        assert "GLIMPSE_GRACE_SECONDS" in in_flight.result().json()["error"]["message"]
+    assert "Traceback" not in log.read_text()
+
+
+def test_one_cpu_gets_one_worker_and_the_log_says_so(artifacts: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    one_cpu = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), *service_command()]
+    with running_service(one_cpu, {"GLIMPSE_ARTIFACTS": str(artifacts)}, log) as service:
+        assert len(workers(service)) == 1
+    assert "1 workers with 1 threads each, on 1 usable CPUs" in log.read_text()
 
 
 def test_help_lists_every_setting_with_its_default() -> None:

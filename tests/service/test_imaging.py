@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import ImageTooLarge, UndecodableImage, UnsupportedFormat
+from service.errors import HeavyImage, ImageTooLarge, UndecodableImage, UnsupportedFormat
 from service.imaging import Limits, decode
 from tests.support import encode, gradient
 
@@ -146,3 +146,33 @@ def test_extreme_aspect_ratio_decodes() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (1, 4000), "red").save(buffer, "PNG")
     assert decode(buffer.getvalue(), 4, 4)[2, 2].tolist() == [255, 0, 0]
+
+
+def test_what_a_phone_appends_to_a_jpeg_is_no_part_of_it() -> None:
+    data = encode(gradient(), "JPEG", quality=100, subsampling=0)
+    film = b"\xff\xda\0\x02" * 1000  # as in a film, where such bytes come by chance
+    assert np.array_equal(decode(data + film, *SIZE), decode(data, *SIZE))
+
+
+def test_jpeg_of_too_many_segments_is_refused_before_they_are_read() -> None:
+    data = encode(gradient(), "JPEG")
+    with pytest.raises(UndecodableImage, match="more than 1000 segments"):
+        decode(data[:2] + b"\xff\xfe\0\x02" * 1001 + data[2:], *SIZE)
+
+
+def test_end_of_picture_within_a_comment_hides_no_scans() -> None:
+    data = encode(gradient(64, 64), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    comment = b"\xff\xfe\0\x04\xff\xd9"
+    with pytest.raises(UndecodableImage, match="more than 100 scans"):
+        decode(data[:last] + comment + data[last:-2] * 200 + b"\xff\xd9", *SIZE)
+
+
+@pytest.mark.parametrize(
+    ("image", "file_format"), [(Image.effect_noise((900, 900), 90), "PNG"), (gradient(3000, 2000), "WEBP")]
+)
+def test_large_file_and_large_picture_are_heavy_work(image: Image.Image, file_format: str) -> None:
+    data = encode(image, file_format)
+    with pytest.raises(HeavyImage):
+        decode(data, *SIZE, most_work=1.0)
+    assert decode(data, *SIZE).shape == (*SIZE, 3)

@@ -56,6 +56,22 @@ def test_form_that_breaks_off_is_refused(client: httpx.Client) -> None:
     assert refusal(client.post("/classify", content=body, headers=MULTIPART)) == (400, "malformed_multipart")
 
 
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "utf-7", "unicode_escape", "none-such"])
+def test_form_in_another_charset_is_refused(charset: str, client: httpx.Client) -> None:
+    name = b"+2AA-.png" if charset == "utf-7" else b"\\ud800.png"
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="' + name + b'"\r\n\r\n'
+    form = {"Content-Type": f"multipart/form-data; boundary=edge; charset={charset}"}
+    response = client.post("/classify", content=head + CAT + b"\r\n--edge--\r\n", headers=form)
+    assert refusal(response) == (400, "malformed_multipart")
+    assert charset in response.json()["error"]["message"]
+
+
+def test_form_with_text_after_its_end_is_read(client: httpx.Client) -> None:
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    body = head + CAT + b"\r\n--edge--\r\nto be ignored"
+    assert client.post("/classify", content=body, headers=MULTIPART).status_code == 200
+
+
 def test_empty_file_in_a_form_is_refused(client: httpx.Client) -> None:
     assert refusal(client.post("/classify", files={"file": ("a.png", b"")})) == (400, "empty_body")
 

@@ -31,7 +31,7 @@ test: $(DEV)/.dev ## run every test
 	$(DEV)/bin/python -m pytest
 
 screenshots: $(DEV)/.dev ## run the page's tests, and keep what they see in docs/page/
-	$(DEV)/bin/python -m pytest tests/e2e/test_page.py --screenshots docs/page
+	$(DEV)/bin/python -m pytest tests/e2e/page --screenshots docs/page
 
 train: $(DEV)/.train ## train both networks on CIFAR-10 into runs/, or as ARGS="NETWORK --data FOLDER ..." says
 ifdef ARGS

@@ -5,14 +5,14 @@ import { classifyAgain, startClassifying } from "./classify.js";
 import { showExamples } from "./examples.js";
 import { startLive } from "./live.js";
 import { loadModels } from "./models.js";
+import { showProblem } from "./problem.js";
 
 const VIEWS = ["classify", "live"];
 
 function showView() {
   const wanted = location.hash.slice(1);
-  if (wanted && !VIEWS.includes(wanted)) return; // the link to the content
   for (const name of VIEWS) {
-    const isShown = name === (wanted || VIEWS[0]);
+    const isShown = name === (VIEWS.includes(wanted) ? wanted : VIEWS[0]);
     document.getElementById(`view-${name}`).hidden = !isShown;
     const link = document.querySelector(`nav a[href="#${name}"]`);
     if (isShown) link.setAttribute("aria-current", "page");
@@ -20,24 +20,28 @@ function showView() {
   }
 }
 
-async function start() {
-  window.addEventListener("hashchange", showView);
-  showView();
-  try {
-    await loadModels(() => {
-      showExamples();
-      classifyAgain();
-    });
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    const problem = document.getElementById("problem");
-    problem.textContent = `${error.message} Load the page again to try once more.`;
-    problem.hidden = false;
-    return;
-  }
-  startClassifying();
-  startLive();
-  await showExamples();
+function skipToContent(event) {
+  event.preventDefault(); // an address of its own would be another view's
+  document.getElementById("main").focus();
 }
 
-start();
+async function meetModels() {
+  const useModel = () => {
+    showExamples();
+    classifyAgain();
+  };
+  try {
+    await loadModels(useModel);
+    useModel();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    showProblem(error.message, meetModels);
+  }
+}
+
+window.addEventListener("hashchange", showView);
+document.querySelector(".skip").onclick = skipToContent;
+showView();
+startClassifying();
+startLive();
+meetModels();

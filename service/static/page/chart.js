@@ -1,29 +1,29 @@
-// Series of numbers over time in, lines in an SVG out.
+// Figures with their times in, lines in an SVG out.
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [480, 200, 46, 470, 30, 170];
+const [HEIGHT, LEFT, TOP, BOTTOM, MARGIN] = [200, 46, 30, 170, 10];
+const NARROWEST = 220;
 
-// `series` is [{ name, values }], all as long as `slots` at most and ending now; what is NaN leaves a gap.
-export function drawChart(holder, series, slots, { unit, span }) {
-  const shown = series.flatMap(({ values }) => values).filter(Number.isFinite);
-  const top = niceAbove(Math.max(1e-9, ...shown));
-  const svg = make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
-  svg.setAttribute("aria-label", summary(series, unit));
-  for (const share of [0, 0.5, 1]) svg.append(...gridLine(share, top));
-  series.forEach(({ name, values }, index) => {
-    const points = values.map((value, position) => [x(position + slots - values.length, slots), y(value, top)]);
-    svg.append(make("path", { class: `line-${index}`, d: path(points) }));
-    if (series.length > 1) svg.append(...legend(index, name));
+// `points` hold `at` in seconds and a figure by each of `names`; what is NaN, and longer than `gap`, is left open.
+export function drawChart(holder, points, names, { unit, now, span, gap }) {
+  const width = Math.max(NARROWEST, holder.clientWidth); // in pixels, so that text keeps its size on a phone
+  const shown = names.flatMap((name) => points.map((point) => point[name])).filter(Number.isFinite);
+  const top = niceAbove(Math.max(1, ...shown));
+  const x = (at) => width - MARGIN - ((width - MARGIN - LEFT) * (now - at)) / span;
+  const y = (value) => BOTTOM - ((BOTTOM - TOP) * value) / top;
+  const svg = make("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img" });
+  svg.setAttribute("aria-label", summary(points.at(-1), names, unit));
+  for (const share of [0, 0.5, 1]) svg.append(...gridLine(y(share * top), share * top, width));
+  names.forEach((name, index) => {
+    svg.append(make("path", { class: `line-${index}`, d: path(points, name, x, y, gap) }));
+    if (names.length > 1) svg.append(...legend(index, name));
   });
-  svg.append(label(LEFT, HEIGHT - 10, `${span} ago`), label(RIGHT - 24, HEIGHT - 10, "now"));
+  svg.append(label(LEFT, HEIGHT - 10, `${span / 60} min ago`), label(width - 34, HEIGHT - 10, "now"));
   holder.replaceChildren(svg);
 }
 
-function summary(series, unit) {
-  const now = series.map(({ name, values }) => {
-    const last = values.at(-1);
-    return `${name} ${Number.isFinite(last) ? last.toFixed(1) : "none"}`;
-  });
+function summary(point, names, unit) {
+  const now = names.map((name) => `${name} ${Number.isFinite(point?.[name]) ? point[name].toFixed(1) : "none"}`);
   return `Now: ${now.join(", ")} ${unit}`;
 }
 
@@ -32,42 +32,32 @@ function niceAbove(value) {
   return power * [1, 2, 5, 10].find((step) => step * power >= value);
 }
 
-function gridLine(share, top) {
-  const height = y(share * top, top);
-  const line = make("line", { class: "grid", x1: LEFT, x2: RIGHT, y1: height, y2: height });
-  return [line, label(2, height + 4, Number((share * top).toPrecision(3)).toString())];
+function gridLine(height, value, width) {
+  const line = make("line", { class: "grid", x1: LEFT, x2: width - MARGIN, y1: height, y2: height });
+  return [line, label(2, height + 4, Number(value.toPrecision(3)).toString())];
 }
 
 function legend(index, name) {
-  const left = LEFT + 80 * index;
-  return [make("path", { class: `line-${index}`, d: `M${left} 12h24` }), label(left + 30, 16, name)];
+  const left = LEFT + 62 * index;
+  return [make("path", { class: `line-${index}`, d: `M${left} 12h22` }), label(left + 26, 16, name)];
+}
+
+function path(points, name, x, y, gap) {
+  let drawn = "";
+  let before = -Infinity;
+  for (const point of points) {
+    if (!Number.isFinite(point[name])) continue;
+    const pen = point.at - before > gap ? "M" : "L";
+    drawn += `${pen}${x(point.at).toFixed(1)} ${y(point[name]).toFixed(1)}`;
+    before = point.at;
+  }
+  return drawn;
 }
 
 function label(left, height, text) {
   const element = make("text", { x: left, y: height });
   element.textContent = text;
   return element;
-}
-
-function path(points) {
-  let pen = "M";
-  return points.reduce((drawn, [left, height]) => {
-    if (!Number.isFinite(height)) {
-      pen = "M";
-      return drawn;
-    }
-    const step = `${drawn}${pen}${left.toFixed(1)} ${height.toFixed(1)}`;
-    pen = "L";
-    return step;
-  }, "");
-}
-
-function x(position, slots) {
-  return LEFT + ((RIGHT - LEFT) * position) / (slots - 1);
-}
-
-function y(value, top) {
-  return BOTTOM - ((BOTTOM - TOP) * value) / top;
 }
 
 function make(name, attributes) {

@@ -1,19 +1,21 @@
 // Pictures of the chosen model's bundle, to try it on with one click.
 
-import { call, Refusal } from "./api.js";
+import { callForJson, Refusal } from "./api.js";
 import { add } from "./classify.js";
 import { chosen, chosenName } from "./models.js";
 
 export async function showExamples() {
   const group = document.getElementById("examples");
+  const wanted = chosen();
+  let examples = []; // as where they are switched off
   try {
-    const { examples } = await (await call(`model/examples?${chosen()}`)).json();
-    group.querySelector("ul").replaceChildren(...examples.map(entry));
-    group.hidden = !examples.length;
+    ({ examples } = (await callForJson(`model/examples?${wanted}`)).answer);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    group.hidden = true; // switched off
   }
+  if (chosen() !== wanted) return; // another model's are on their way
+  group.querySelector("ul").replaceChildren(...examples.map(entry));
+  group.hidden = !examples.length;
 }
 
 function entry(url, index) {

@@ -1,35 +1,55 @@
-// The API key: asked for once, kept for this tab only.
+// The API key: asked for once, kept for this tab only, and only when the service has taken it.
 
 const SLOT = "glimpse-key";
+const SENDABLE = /^[!-~]+$/; // what a header can hold, and the service allows
+let key = sessionStorage.getItem(SLOT);
 let asked = null; // the answer that all who wait for a key share
+let isDeclined = false; // a person who has said no is not asked again until they want to
 
-export function storedKey() {
-  return sessionStorage.getItem(SLOT);
+export function currentKey() {
+  return key;
 }
 
-// Ask for a key other than `refused`, which the service did not take; null where the person would not give one.
+export function keepKey() {
+  if (key !== null) sessionStorage.setItem(SLOT, key);
+}
+
+export function allowAsking() {
+  isDeclined = false;
+}
+
+// A key other than `refused`, which the service did not take; null where the person would not give one.
 export function askForKey(refused) {
-  const stored = storedKey();
-  if (stored !== refused) return Promise.resolve(stored); // somebody else has been told a new one meanwhile
+  if (key !== refused) return Promise.resolve(key); // somebody else has been told a new one meanwhile
+  if (isDeclined) return Promise.resolve(null);
   asked ??= show(refused).finally(() => (asked = null));
   return asked;
 }
 
-function show(refused) {
+async function show(refused) {
+  sessionStorage.removeItem(SLOT);
+  key = null;
   const dialog = document.getElementById("key-dialog");
   const field = document.getElementById("key");
-  document.getElementById("key-problem").hidden = refused === null;
+  const problem = document.getElementById("key-problem");
+  const say = (text) => {
+    problem.textContent = text;
+    problem.hidden = !text;
+  };
+  say(refused === null ? "" : "The service does not know this key.");
   field.value = "";
   dialog.showModal();
-  return new Promise((resolve) => {
-    let given = null;
+  await new Promise((resolve) => {
     document.getElementById("key-form").onsubmit = (event) => {
       event.preventDefault();
-      given = field.value.trim();
-      sessionStorage.setItem(SLOT, given);
+      const given = field.value.trim();
+      if (!SENDABLE.test(given)) return say("A key has letters, digits and signs of ASCII only, and no spaces.");
+      key = given;
       dialog.close();
     };
     document.getElementById("key-cancel").onclick = () => dialog.close();
-    dialog.onclose = () => resolve(given);
+    dialog.onclose = resolve;
   });
+  isDeclined = key === null;
+  return key;
 }

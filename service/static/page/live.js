@@ -5,58 +5,71 @@ import { drawBars } from "./bars.js";
 import { drawChart } from "./chart.js";
 import { added, parseMetrics, quantile, sums, total } from "./metrics.js";
 
-const SECONDS = 2; // between scrapes
-const WINDOW = 5; // scrapes that the figures reach back
-const SLOTS = 150; // scrapes that the charts show, five minutes
+// In seconds: between scrapes, what the figures reach back, what the charts show, and what is no pause yet.
+const [STEP, WINDOW, SPAN, GAP] = [2, 10, 300, 7];
 const MOST_SHARES = 10;
 const STAGES = ["read", "queue", "decode", "infer"];
 const QUANTILES = { p50: 0.5, p95: 0.95, p99: 0.99 };
 
 const view = document.getElementById("view-live");
-const problem = document.getElementById("problem");
-let scrapes = []; // oldest first
+const problem = document.getElementById("live-problem");
+let timer = null;
+let scrapes = []; // of this run of the service, oldest first
 let points = []; // what the charts show of each
 
 export function startLive() {
-  document.getElementById("window").textContent = `${SECONDS * WINDOW} seconds`;
-  scrape();
+  document.getElementById("window").textContent = `${WINDOW} seconds`;
+  document.addEventListener("visibilitychange", watch);
+  window.addEventListener("hashchange", watch);
+  watch();
 }
 
-async function scrape() {
-  try {
-    if (!view.hidden && !document.hidden) await look();
-  } finally {
-    setTimeout(scrape, 1000 * SECONDS);
-  }
+// Look now, and from then on as long as anybody does.
+async function watch() {
+  clearTimeout(timer);
+  if (view.hidden || document.hidden) return;
+  timer = setTimeout(watch, 1000 * (scrapes.length > 1 ? STEP : STEP / 4));
+  await look();
 }
 
 async function look() {
   try {
-    const text = await (await call("metrics")).text();
+    const { text } = await call("metrics");
     note(parseMetrics(text));
-    problem.hidden = true;
+    say("");
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    problem.textContent = error.message;
-    problem.hidden = false;
+    say(error.message);
+    showTiles({}, new Map());
   }
 }
 
+function say(text) {
+  if (problem.textContent !== text) problem.textContent = text;
+  problem.hidden = !text;
+}
+
 function note(metrics) {
-  const scraped = { at: performance.now() / 1000, metrics };
-  const before = scrapes.at(-Math.min(WINDOW, scrapes.length)) ?? scraped;
-  scrapes = [...scrapes, scraped].slice(-SLOTS);
-  const point = between(before, scraped);
-  points = [...points, point].slice(-SLOTS);
+  const now = { at: performance.now() / 1000, metrics };
+  // Whoever starts counts from 0, or a worker of many does; what is from before says nothing any more.
+  if (scrapes.length && startOf(scrapes.at(-1)) !== startOf(now)) scrapes = [];
+  scrapes = [...scrapes, now].filter(({ at }) => now.at - at <= SPAN);
+  const before = scrapes.find(({ at }) => now.at - at <= WINDOW + STEP / 2);
+  const point = before === now ? { at: now.at } : { at: now.at, ...between(before, now) };
+  points = [...points, point].filter(({ at }) => now.at - at <= SPAN);
   showTiles(point, metrics);
-  showCharts();
-  showStages(before, scraped);
-  showShares(scrapes[0].metrics, metrics);
+  showCharts(now.at);
+  showStages(before, now);
+  showShares(scrapes[0], now);
+}
+
+function startOf({ metrics }) {
+  return total(sums(metrics, "glimpse_start_time_seconds", ""));
 }
 
 // Rates per second and latencies in milliseconds of classify calls between two scrapes.
 function between(older, newer) {
-  const seconds = Math.max(newer.at - older.at, 1e-3);
+  const seconds = newer.at - older.at;
   const statuses = counted(older, newer, "glimpse_requests_total", "status", isClassify);
   const buckets = counted(older, newer, "glimpse_request_seconds_bucket", "le", isClassify);
   const rate = (isMeant) => total(new Map([...statuses].filter(([status]) => isMeant(status)))) / seconds;
@@ -79,15 +92,15 @@ function isClassify({ route }) {
 }
 
 function showTiles(point, metrics) {
-  const gauge = (name) => total(sums(metrics, name, ""));
+  const gauge = (name) => (metrics.has(name) ? total(sums(metrics, name, "")) : NaN);
   const rows = [
-    ["Requests/s", point.rate.toFixed(1)],
-    ...Object.keys(QUANTILES).map((name) => [name, milliseconds(point[name])]),
-    ["Bad input/s (4xx)", point.wrong.toFixed(1)],
-    ["Refused/s (503)", point.refused.toFixed(1)],
-    ["Broken/s (5xx)", point.broken.toFixed(1)],
-    ["In flight", Math.max(0, gauge("glimpse_requests_in_flight") - 1)], // but for this scrape
-    ["Workers", gauge("glimpse_workers")],
+    ["Requests/s", figure(point.rate)],
+    ...Object.keys(QUANTILES).map((name) => [name, figure(point[name], " ms")]),
+    ["Bad input/s (4xx)", figure(point.wrong)],
+    ["Refused/s (503)", figure(point.refused)],
+    ["Broken/s (5xx)", figure(point.broken)],
+    ["In flight", figure(Math.max(0, gauge("glimpse_requests_in_flight") - 1), "", 0)], // but for this scrape
+    ["Workers", figure(gauge("glimpse_workers"), "", 0)],
   ];
   document.getElementById("tiles").replaceChildren(...rows.map(tile));
 }
@@ -96,18 +109,17 @@ function tile([name, value]) {
   const group = document.createElement("div");
   const term = document.createElement("dt");
   term.textContent = name;
-  const figure = document.createElement("dd");
-  figure.textContent = value;
-  group.append(term, figure);
+  const description = document.createElement("dd");
+  description.textContent = value;
+  group.append(term, description);
   return group;
 }
 
-function showCharts() {
-  const series = (name) => ({ name, values: points.map((point) => point[name]) });
-  const span = `${(SECONDS * SLOTS) / 60} min`;
+function showCharts(now) {
   const [rate, latency] = [document.getElementById("chart-rate"), document.getElementById("chart-latency")];
-  drawChart(rate, [series("rate")], SLOTS, { unit: "requests per second", span });
-  drawChart(latency, Object.keys(QUANTILES).map(series), SLOTS, { unit: "milliseconds", span });
+  const options = { now, span: SPAN, gap: GAP };
+  drawChart(rate, points, ["rate"], { ...options, unit: "requests per second" });
+  drawChart(latency, points, Object.keys(QUANTILES), { ...options, unit: "milliseconds" });
 }
 
 function showStages(older, newer) {
@@ -116,7 +128,7 @@ function showStages(older, newer) {
     const sum = total(counted(older, newer, "glimpse_stage_seconds_sum", "stage", ofStage));
     const count = total(counted(older, newer, "glimpse_stage_seconds_count", "stage", ofStage));
     const buckets = counted(older, newer, "glimpse_stage_seconds_bucket", "le", ofStage);
-    return [stage, milliseconds((1000 * sum) / count), milliseconds(1000 * quantile(0.95, buckets))];
+    return [stage, figure((1000 * sum) / count, " ms"), figure(1000 * quantile(0.95, buckets), " ms")];
   });
   document.getElementById("stages").replaceChildren(...rows.map(tableRow));
 }
@@ -127,25 +139,25 @@ function tableRow([name, ...figures]) {
   head.scope = "row";
   head.textContent = name;
   row.append(head);
-  for (const figure of figures) row.insertCell().textContent = figure;
+  for (const text of figures) row.insertCell().textContent = text;
   return row;
 }
 
 // The classes of the last minutes, or since the start where there were none.
 function showShares(older, newer) {
   const name = "glimpse_predictions_total";
-  const all = sums(newer, name, "predicted");
-  const recent = added(all, sums(older, name, "predicted"));
+  const all = sums(newer.metrics, name, "predicted");
+  const recent = added(all, sums(older.metrics, name, "predicted"));
   const shown = total(recent) ? recent : all;
   const whole = total(shown);
   const ranked = [...shown].filter(([, count]) => count > 0).sort(([, one], [, other]) => other - one);
   const rows = ranked.map(([predicted, count]) => ({ name: predicted, share: count / whole }));
   drawBars(document.getElementById("shares"), rows.slice(0, MOST_SHARES));
-  const minutes = Math.max(1, Math.round((SECONDS * scrapes.length) / 60));
-  const since = total(recent) ? `last ${minutes === 1 ? "minute" : `${minutes} minutes`}` : "since the start";
+  const seconds = Math.round(newer.at - older.at);
+  const since = total(recent) ? `in the last ${seconds} seconds` : "since the start";
   document.getElementById("shares-since").textContent = `${since}: ${whole}`;
 }
 
-function milliseconds(value) {
-  return Number.isFinite(value) ? `${value.toFixed(1)} ms` : "–";
+function figure(value, unit = "", digits = 1) {
+  return Number.isFinite(value) ? `${value.toFixed(digits)}${unit}` : "–";
 }

@@ -1,6 +1,6 @@
 // The models that are loaded, and which of them is chosen.
 
-import { call } from "./api.js";
+import { callForJson } from "./api.js";
 
 const select = document.getElementById("model");
 const facts = document.getElementById("model-facts");
@@ -8,10 +8,10 @@ let models = [];
 
 // Fill the choice; `onChange` hears of every other one.
 export async function loadModels(onChange) {
-  ({ models } = await (await call("models")).json());
-  const options = models.map((model, index) => new Option(`${model.name} ${model.version}`, index));
-  select.replaceChildren(...options);
-  select.value = models.findIndex((model) => model.default);
+  ({ models } = (await callForJson("models")).answer);
+  select.replaceChildren(...models.map((model, index) => new Option(`${model.name} ${model.version}`, index)));
+  select.value = Math.max(0, models.findIndex((model) => model.default));
+  select.disabled = false;
   describe();
   select.onchange = () => {
     describe();
@@ -19,10 +19,10 @@ export async function loadModels(onChange) {
   };
 }
 
-// The chosen model as arguments of a call.
+// The chosen model as arguments of a call; null as long as none is known.
 export function chosen() {
-  const { name, version } = models[select.value];
-  return new URLSearchParams({ model: name, version });
+  const model = models[select.value];
+  return model ? new URLSearchParams({ model: model.name, version: model.version }).toString() : null;
 }
 
 export function chosenName() {

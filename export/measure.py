@@ -1,6 +1,5 @@
 """A graph's answers in; calibration from the held-out pictures, and what it leads to on test, out."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,6 @@ from train.data import Pixels
 ALPHA = 0.05  # share of true classes that a prediction set may miss
 CONFIDENT_SHARE = 0.95  # of held-out pictures that are not called low confidence
 _BATCH = 100
-_MANY = 5_000  # pictures from which on a limit means what it says, without an allowance for chance
 
 
 @dataclass(frozen=True)
@@ -69,22 +67,6 @@ class Measured:
     mean_set_size: float
     unfamiliar_caught: float | None = None
     agreement: float | None = None
-
-    @property
-    def ece_noise(self) -> float:
-        """What chance alone may add to the calibration error where few pictures share the bins."""
-        count = len(self.test.labels)
-        return 0.0 if count >= _MANY else 0.4 * math.sqrt(confidence.CALIBRATION_BINS / count)
-
-    @property
-    def coverage_noise(self) -> float:
-        """Three standard deviations of the coverage from both splits' sizes, where one of them is small."""
-        alpha = self.calibration.alpha
-        test, held_out = len(self.test.labels), len(self.held_out.labels)
-        if min(test, held_out) >= _MANY:
-            return 0.0
-        sizes = 1 / test + 1 / held_out
-        return 3 * math.sqrt(alpha * (1 - alpha) * sizes)
 
     def caught(self, session: onnxruntime.InferenceSession, images: NDArray[np.uint8]) -> float:
         """The share of pictures that are called low confidence."""

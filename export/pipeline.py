@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from export import gates
 from export.card import FOLDER as CARD
 from export.card import Findings, write_card
+from export.figures import check_figures
 from export.fusion import inspect_fusion
 from export.golden import make_golden
 from export.graph import LICENSE, FromPixels, describe, finish, trace_from_pixels, trace_network
@@ -28,6 +29,7 @@ from service.bundle import (
     InputSpec,
     Manifest,
     Provenance,
+    Variant,
     VariantName,
     encode_golden,
     sha256,
@@ -73,6 +75,10 @@ class Candidate:
     graph: bytes
     session: onnxruntime.InferenceSession
     measured: Measured
+
+    def variant(self, name: VariantName) -> Variant:
+        """As the manifest has it."""
+        return self.measured.variant(GRAPHS[name], self.graph)
 
 
 def export_bundle(checkpoint: Checkpoint, order: Order) -> Manifest:
@@ -120,7 +126,7 @@ def export_bundle(checkpoint: Checkpoint, order: Order) -> Manifest:
         class_names=facts.class_names,
         input=InputSpec(height=side, width=side),
         files={name: sha256(content) for name, content in files.items()},
-        variants={name: one.measured.variant(GRAPHS[name], one.graph) for name, one in candidates.items()},
+        variants={name: one.variant(name) for name, one in candidates.items()},
         unfamiliar=order.unfamiliar.resolve().name if order.unfamiliar else None,
         gates=tuple(Gate(**dataclasses.asdict(passed)) for passed in log.passed),
         weights_sha256=weights,
@@ -226,18 +232,8 @@ def _check(
             logits = FromPixels(checkpoint.model())(images)
             probabilities = torch.softmax(logits / one.measured.calibration.temperature, 1)
         gates.check_parity(log, name, one.session, pixels, (logits.numpy(), probabilities.numpy()), limits)
-    else:
-        reference = candidates["fp32"].measured.test
-        # A share of few pictures can't be finer than one of them.
-        slack = 1 / len(reference.labels)
-        loss = reference.accuracy - one.measured.test.accuracy
-        log.at_most(name, "accuracy loss", loss, max(limits.max_accuracy_loss, slack))
-        agreement = one.measured.test.agreement(reference)
-        log.at_least(name, "agreement with fp32", agreement, min(limits.min_agreement, 1 - slack))
-    log.at_least(name, "test accuracy", one.measured.test.accuracy, limits.min_accuracy)
-    log.at_most(name, "expected calibration error", one.measured.ece, limits.max_ece + one.measured.ece_noise)
-    gap = abs(one.measured.coverage - (1 - one.measured.calibration.alpha))
-    log.at_most(name, "coverage gap", gap, max(limits.max_coverage_gap, one.measured.coverage_noise))
+    reference = None if name == "fp32" else candidates["fp32"].variant("fp32")
+    check_figures(log, name, one.variant(name), reference, limits)
 
 
 def _write_card(

@@ -159,6 +159,24 @@ def test_failed_gate_names_figure_and_limit_and_writes_nothing(trained: Path, wo
     assert not list((work / "failed").rglob("*"))
 
 
+def test_explicit_limit_holds_as_given_however_few_the_pictures(trained: Path, work: Path) -> None:
+    done = command(work, "export", str(trained), "--to", "strict/shapes/1", "--max-ece", "0", check=False)
+    assert done.returncode == 1
+    assert re.search(
+        r"gate 'expected calibration error' failed for fp32: \S+, and must be at most 0;", done.stderr
+    )
+    assert not (work / "strict").exists()
+
+
+def test_allowance_for_few_pictures_is_written_down(bundle: Path, work: Path) -> None:
+    gates = json.loads((bundle / "manifest.json").read_text())["gates"]
+    limits = {gate["gate"]: gate["limit"] for gate in gates if gate["variant"] == "int8"}
+    assert limits["expected calibration error"] == "at most 0.015 + 0.3163 for 24 pictures"
+    assert limits["agreement with fp32"] == "at least 0.985 - 0.0267 for 24 pictures"
+    helped = " ".join(command(work, "export", "--help").stdout.split())
+    assert "Few pictures may miss a default by chance alone: there it is loosened" in helped
+
+
 def test_weights_that_are_no_numbers_are_refused_with_status_2(trained: Path, work: Path) -> None:
     checkpoint = load_checkpoint(trained / FILE_NAME)
     next(iter(checkpoint.weights.values()))[0] = float("nan")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from export.bounds import Bound
 from export.gates import GateError, GateLog, Limits, check_independence, check_parity, check_structure
 from export.graph import FromPixels, describe, finish, trace_from_pixels, trace_network
 from export.quantize import quantize
@@ -172,4 +173,4 @@ def test_other_weights_fail_the_parity_gate(graphs: dict[str, bytes], images: np
 @pytest.mark.parametrize("figure", [0.2, float("nan")])
 def test_figure_over_its_limit_fails_with_both(figure: float) -> None:
     with pytest.raises(GateError, match=f"gate 'loss' failed for int8: {figure}, and must be at most 0.1"):
-        GateLog().at_most("int8", "loss", figure, 0.1)
+        GateLog().check("int8", "loss", figure, Bound("most", 0.1))

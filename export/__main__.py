@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,19 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, act, report; the exit status: 1 for a failed gate, 2 for bad input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     actions: dict[str, Callable[[list[str]], None]] = {"verify": _verify, "show": _show}
+    reads = bool(given) and given[0] in actions
     try:
-        if given and given[0] in actions:
+        if reads:
             actions[given[0]](given[1:])
         else:
             _export(given)
+        sys.stdout.flush()
     except GateError as error:
-        print(f"export: {error}; nothing was written", file=sys.stderr)
+        print(f"export: {error}" + ("" if reads else "; nothing was written"), file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Nobody reads on, and Python would complain when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (CheckpointError, NetworkError, DataError, BundleError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("export: stopped; nothing was written", file=sys.stderr)
+        print("export: stopped" + ("" if reads else "; nothing was written"), file=sys.stderr)
         return 130
     return 0
 
@@ -77,9 +85,8 @@ def _export(given: list[str]) -> None:
             "the best that it has by --unfinished"
         )
     folder = arguments.to or _next_version(ARTIFACTS / _model_name(arguments.run.resolve()))
-    folder = _check_target(folder.absolute(), folder)
     order = Order(
-        folder=folder,
+        folder=_check_target(folder),
         source=arguments.data or data_of_run(arguments.run) or default_source(),
         variants=("fp32",) if arguments.float_only else ("fp32", "int8"),
         limits=_limits(arguments),
@@ -107,12 +114,19 @@ def _show(given: list[str]) -> None:
     print(show_bundle(_parse_bundle("show", "print a bundle as a table", given)))
 
 
-def _check_target(place: Path, given: Path) -> Path:
+def _check_target(given: Path) -> Path:
     """A bundle's place says its model and version, which the service reads there."""
+    place = _in_full(given)
     if not place.parent.name or not place.name.isdecimal():
         raise BundleError(f"--to {str(given)!r} is no MODEL/VERSION with a number as version: name one so")
     refuse_existing(given)
-    return given if given.parent.name else place
+    return place
+
+
+def _in_full(folder: Path) -> Path:
+    """With the names of model and version at its end, as `.` and `..` have none."""
+    # Not resolve(): a model that is a link to a folder elsewhere is called as the link.
+    return Path(os.path.abspath(folder))  # noqa: PTH100
 
 
 def _model_name(run: Path) -> str:
@@ -128,8 +142,7 @@ def _next_version(folder: Path) -> Path:
 def _parse_bundle(action: str, what: str, given: list[str]) -> Path:
     parser = argparse.ArgumentParser(prog=f"python -m export {action}", description=what)
     parser.add_argument("bundle", type=Path, help="folder MODEL/VERSION, such as artifacts/resnet/2")
-    folder: Path = parser.parse_args(given).bundle
-    return folder
+    return _in_full(parser.parse_args(given).bundle)
 
 
 def _parse_export(given: list[str]) -> argparse.Namespace:

@@ -15,6 +15,7 @@ from train.evaluation import class_figures, confusion_matrix, worst_mistakes
 
 FOLDER = "card"
 CARD = "README.md"
+CONFUSION, MISTAKES, RELIABILITY = PICTURES = ("confusion.png", "mistakes.png", "reliability.png")
 _MOST_CLASSES = 100
 
 
@@ -42,7 +43,7 @@ def write_card(manifest: Manifest, findings: Findings) -> dict[str, bytes]:
     )
     sections = [
         _title(manifest),
-        _accuracy(manifest, findings),
+        _accuracy(manifest),
         _speed(findings),
         _confidence(manifest, name),
         _classes(manifest, drawn, name),
@@ -53,10 +54,22 @@ def write_card(manifest: Manifest, findings: Findings) -> dict[str, bytes]:
     ]
     return {
         CARD: "\n\n".join(sections).encode() + b"\n",
-        "confusion.png": figures.draw_confusion(confusion, manifest.class_names),
-        "mistakes.png": figures.draw_mistakes(mistakes),
-        "reliability.png": figures.draw_reliability({"before calibration": before, "after": after}),
+        CONFUSION: figures.draw_confusion(confusion, manifest.class_names),
+        MISTAKES: figures.draw_mistakes(mistakes),
+        RELIABILITY: figures.draw_reliability({"before calibration": before, "after": after}),
     }
+
+
+def manifest_sections(manifest: Manifest) -> list[str]:
+    """Those parts of the card that the manifest alone determines, each some whole lines of it."""
+    return [
+        _title(manifest),
+        _accuracy(manifest),
+        _confidence_table(manifest),
+        _gates(manifest),
+        _use(manifest),
+        _provenance(manifest),
+    ]
 
 
 def _title(manifest: Manifest) -> str:
@@ -69,11 +82,11 @@ def _title(manifest: Manifest) -> str:
     )
 
 
-def _accuracy(manifest: Manifest, findings: Findings) -> str:
+def _accuracy(manifest: Manifest) -> str:
     rows = []
     for name, variant in manifest.variants.items():
-        test = findings.measured[name].test
-        low, high = confidence.binomial_interval(test.right, len(test.labels))
+        right = round(variant.accuracy * variant.test_count)
+        low, high = confidence.binomial_interval(right, variant.test_count)
         agreement = "" if variant.agreement is None else f"{variant.agreement:.2%}"
         rows.append(
             [
@@ -101,14 +114,25 @@ def _speed(findings: Findings) -> str:
 
 
 def _confidence(manifest: Manifest, drawn: VariantName) -> str:
+    held_out = manifest.variants[drawn].held_out_count
+    return (
+        f"## Confidence\n\nChosen on {held_out} held-out pictures, measured on test. ECE: expected "
+        "calibration error, 15 bins. 95% of the held-out pictures are above the low-confidence threshold.\n\n"
+        f"{_confidence_table(manifest)}\n\n"
+        f"![How often {drawn} is right, over how sure it is]({RELIABILITY})"
+    )
+
+
+def _confidence_table(manifest: Manifest) -> str:
     rows = [
         [
             name,
             f"{one.temperature:.4f}",
             f"{one.ece:.4f}",
+            f"{1 - one.prediction_set_quantile:.4f}",
             f"{one.coverage:.2%} ({1 - one.prediction_set_alpha:.0%} claimed)",
             f"{one.mean_set_size:.2f}",
-            f"{one.low_confidence_threshold:.3f}",
+            f"{one.low_confidence_threshold:.4f}",
             "not measured" if one.unfamiliar_caught is None else f"{one.unfamiliar_caught:.1%}",
         ]
         for name, one in manifest.variants.items()
@@ -118,17 +142,13 @@ def _confidence(manifest: Manifest, drawn: VariantName) -> str:
         "variant",
         "temperature",
         "ECE",
+        "in a set from",
         "coverage of sets",
         "mean set",
         "low confidence below",
         caught,
     ]
-    held_out = manifest.variants[drawn].held_out_count
-    return (
-        f"## Confidence\n\nChosen on {held_out} held-out pictures, measured on test. ECE: expected "
-        "calibration error, 15 bins. 95% of the held-out pictures are above the low-confidence threshold.\n\n"
-        f"{_table(heading, rows)}\n\n![How often {drawn} is right, over how sure it is](reliability.png)"
-    )
+    return _table(heading, rows)
 
 
 def _classes(manifest: Manifest, drawn: Measured, name: VariantName) -> str:
@@ -144,8 +164,9 @@ def _classes(manifest: Manifest, drawn: Measured, name: VariantName) -> str:
     return (
         f"## Classes\n\n{name} on test, the class that is found least first.\n\n"
         f"{_table(heading, rows)}{more}\n\n"
-        "![What each class is taken for](confusion.png)\n\n"
-        "The held-out pictures that it is most sure of and wrong about:\n\n![Worst mistakes](mistakes.png)"
+        f"![What each class is taken for]({CONFUSION})\n\n"
+        "The held-out pictures that it is most sure of and wrong about:\n\n"
+        f"![Worst mistakes]({MISTAKES})"
     )
 
 

@@ -14,10 +14,14 @@ def show_bundle(folder: Path) -> str:
         BundleError: the folder holds no sound bundle.
     """
     manifest = read_bundle(folder).manifest
-    rows = [*_facts(manifest), ["", *manifest.variants], *_figures(list(manifest.variants.values()))]
-    width = max(len(row[0]) for row in rows)
-    column = max(len(cell) for row in rows if len(row) > 2 for cell in row[1:]) if len(rows[-1]) > 2 else 0
-    lines = [f"{row[0]:<{width}}  " + "  ".join(f"{cell:<{column}}" for cell in row[1:]) for row in rows]
+    facts = _facts(manifest)
+    columns = [["", *manifest.variants], *_figures(list(manifest.variants.values())), *_gates(manifest)]
+    width = max(len(row[0]) for row in (*facts, *columns))
+    column = max(len(cell) for row in columns for cell in row[1:])
+    lines = [
+        f"{row[0]:<{width}}  " + "  ".join(f"{cell:<{column}}" for cell in row[1:])
+        for row in (*facts, *columns)
+    ]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -54,3 +58,9 @@ def _figures(variants: list[Variant]) -> list[list[str]]:
         ["low confidence below", *(f"{one.low_confidence_threshold:.3f}" for one in variants)],
         ["unfamiliar caught", *(share(one.unfamiliar_caught) for one in variants)],
     ]
+
+
+def _gates(manifest: Manifest) -> list[list[str]]:
+    passed = {(gate.variant, gate.gate): f"{gate.figure:g}, {gate.limit}" for gate in manifest.gates}
+    names = dict.fromkeys(gate.gate for gate in manifest.gates)
+    return [[f"gate: {name}", *(passed.get((one, name), "-") for one in manifest.variants)] for name in names]

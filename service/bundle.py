@@ -226,6 +226,9 @@ def decode_golden(path: Path) -> Golden:
                 for variant in get_args(VariantName)
                 if f"probabilities_{variant}" in arrays.files
             }
-            return Golden(tuple(arrays[name].tobytes() for name in names), probabilities)
+            golden = Golden(tuple(arrays[name].tobytes() for name in names), probabilities)
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"{str(path)!r} holds no golden pictures: {error}; export again") from error
+    if not golden.pictures:
+        raise BundleError(f"{str(path)!r} holds no golden pictures: none is in it; export again")
+    return golden

@@ -154,3 +154,10 @@ def test_broken_golden_is_refused(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BundleError, match="holds no golden pictures"):
         decode_golden(path)
+
+
+def test_golden_without_a_picture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "golden.npz"
+    path.write_bytes(encode_golden(Golden((), {"fp32": PROBABILITIES[:0]})))
+    with pytest.raises(BundleError, match="holds no golden pictures: none is in it; export again"):
+        decode_golden(path)

@@ -24,7 +24,7 @@ from export.verify import verify_bundle
 from loadtest.server import running_service
 from service.bundle import decode_golden, encode_golden, read_bundle, sha256
 from service.errors import BundleError
-from tests.support import ROOT, Shapes, encode, service_command
+from tests.support import ROOT, Shapes, encode, newest, service_command
 from train.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
 from train.folder import STATE
 
@@ -328,6 +328,29 @@ def test_allowance_for_few_pictures_is_written_down(bundle: Path, work: Path) ->
     assert limits["agreement with fp32"] == "at least 0.985 - 0.0267 for 24 pictures"
     helped = " ".join(command(work, "export", "--help").stdout.split())
     assert "Few pictures may miss a default by chance alone: there it is loosened" in helped
+
+
+def test_make_export_holds_our_networks_to_their_limits_on_cifar10(trained: Path, tmp_path: Path) -> None:
+    """A stand-in for Python prints what it is started with."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    (tmp_path / ".train").touch()
+    own = shutil.copytree(trained, tmp_path / "runs" / "resnet")
+    resnet, cnn = (str(newest(ROOT / "artifacts" / model).relative_to(ROOT)) for model in ("resnet", "cnn"))
+    variables = [f"RUNS={resnet} {cnn} {own}", "LIMITS=--other-data", "LIMITS_cnn=--max-ece 0.02"]
+    done = subprocess.run(
+        ["/usr/bin/env", "make", "--silent", "export", f"DEV={tmp_path}", *variables],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        f"-m export {resnet} --max-ece 0.01 --other-data",
+        f"-m export {cnn} --max-ece 0.02 --other-data",
+        f"-m export {own} --other-data",
+    ]
 
 
 def test_weights_that_are_no_numbers_are_refused_with_status_2(trained: Path, work: Path) -> None:

@@ -1,12 +1,12 @@
 """A graph in; which of its nodes ONNX Runtime computes in integers, which in float, and why, out."""
 
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 import onnxruntime
+
+from export.scratch import scratch_folder
 
 _WHY = {
     "Transpose": "moves bytes and computes nothing",
@@ -42,8 +42,8 @@ def inspect_fusion(graph: bytes) -> Fusion:
     """Let ONNX Runtime optimise the graph as the service would, and count."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    with tempfile.TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+    with scratch_folder(2 * len(graph)) as folder:
+        options.optimized_model_filepath = str(folder / "optimized.onnx")
         onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         optimized = onnx.load_model(options.optimized_model_filepath)
     counts = Counter(node.op_type for node in optimized.graph.node)

@@ -1,8 +1,11 @@
 """A trained network in, one self-describing ONNX graph from raw pixels to probabilities out."""
 
+import io
 import json
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 
 import numpy as np
 import onnx
@@ -11,6 +14,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from export.names import INPUT, LOGITS, OPSET, PROBABILITIES
+from train.networks import NetworkError
 from train.preprocess import Normalize
 
 LICENSE = "Apache-2.0"
@@ -86,27 +90,51 @@ def describe(
 
 
 def _trace(module: nn.Module, example: Tensor) -> onnx.ModelProto:
-    """Trace with a symbolic batch; the example has 2, since a batch of 1 would be taken for a constant."""
+    """Trace with a symbolic batch; the example has 2, since a batch of 1 would be taken for a constant.
+
+    Raises:
+        NetworkError: its operations hang on values, or ONNX has none like them.
+    """
     module.eval()
-    with warnings.catch_warnings():  # PyTorch warns of its own internals, which nobody here can change
-        warnings.simplefilter("ignore", FutureWarning)
-        program = torch.onnx.export(
-            module,
-            (example,),
-            input_names=[INPUT],
-            output_names=[LOGITS],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _silent_torch():
+            program = torch.onnx.export(
+                module,
+                (example,),
+                input_names=[INPUT],
+                output_names=[LOGITS],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # a stranger's network may fail in any way, and PyTorch's have no common base
+        reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
+        raise NetworkError(
+            f"the network can't be traced into an ONNX graph ({reason}): write its forward() without "
+            "branches or loops over computed values, and with operations that torch.onnx.export knows"
+        ) from error
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     model = program.model_proto
     _strip_traces(model)
     _pool_globally(model.graph)
     return model
+
+
+@contextmanager
+def _silent_torch() -> Iterator[None]:
+    """PyTorch warns of its own internals, and logs and prints pages of code that it could not trace."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    try:
+        logger.setLevel(logging.CRITICAL + 1)
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _pool_globally(graph: onnx.GraphProto) -> None:

@@ -86,11 +86,11 @@ def export_bundle(checkpoint: Checkpoint, order: Order) -> Manifest:
 
     Raises:
         CheckpointError: the checkpoint and the data do not belong together.
-        NetworkError: the checkpoint's network does not exist here.
+        NetworkError: the checkpoint's network does not exist here, or can't be traced.
         DataError: the data can't be read.
         GateError: a graph failed a gate; nothing is written.
-        BundleError: the folder exists.
-        OSError: the bundle can't be written; nothing is left of it.
+        BundleError: the folder exists, or can't be written; nothing is left of it then.
+        ScratchError: the temporary folder is full.
     """
     facts = checkpoint.facts
     network = checkpoint.model()

@@ -1,7 +1,9 @@
 """A traced network and real pictures in, the same network in 8-bit integers from the raw bytes on out."""
 
-import tempfile
+import logging
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,12 @@ from onnxruntime.quantization import (
     QuantFormat,
     QuantType,
     quantize_static,
+    shape_inference,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.names import INPUT, LOGITS
+from export.scratch import ScratchError, scratch_folder
 from train.networks import NetworkError
 from train.preprocess import PIXEL_MEAN, PIXEL_STD
 
@@ -53,29 +57,62 @@ def quantize(network: onnx.ModelProto, images: NDArray[np.uint8]) -> onnx.ModelP
         images: uint8 (N, side, side, 3) of training, not augmented.
 
     Raises:
-        NetworkError: its first layer can't be quantised.
+        NetworkError: it, or its first layer, can't be quantised.
+        ScratchError: the temporary folder is full.
 
     Returns:
         uint8 `images` (N, side, side, 3) to `logits`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source, prepared, target = (str(Path(folder) / name) for name in ("source", "prepared", "target"))
-        onnx.save_model(network, source)
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            target,
-            _Calibration(images),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=[node.name for node in network.graph.node if LOGITS in node.output],
-        )
-        quantized = onnx.load_model(target)
+    try:
+        # Twice the network, because ranges are measured in a copy of it with more outputs.
+        with scratch_folder(2 * network.ByteSize()) as folder:
+            quantized = _quantize_in(folder, network, images)
+    except ScratchError:
+        raise
+    except Exception as error:  # ONNX Runtime's tools fail in any way on what they do not know
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise NetworkError(
+            f"the network can't be quantised ({reason}): export it with --float-only"
+        ) from error
     _read_raw_bytes(quantized.graph)
     return quantized
+
+
+def _quantize_in(folder: Path, network: onnx.ModelProto, images: NDArray[np.uint8]) -> onnx.ModelProto:
+    source, prepared, target = (str(folder / name) for name in ("source", "prepared", "target"))
+    onnx.save_model(network, source)
+    with _strict():
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        target,
+        _Calibration(images),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        calibrate_method=CalibrationMethod.MinMax,
+        nodes_to_exclude=[node.name for node in network.graph.node if LOGITS in node.output],
+    )
+    return onnx.load_model(target)
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """ONNX Runtime only logs that optimising failed, and goes on with another graph: raise instead."""
+
+    def stop(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            # Within its handler of the exception that it is about to forget.
+            raise sys.exc_info()[1] or RuntimeError(record.getMessage())
+        return True
+
+    logger = logging.getLogger(shape_inference.__name__)
+    logger.addFilter(stop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(stop)
 
 
 def _read_raw_bytes(graph: onnx.GraphProto) -> None:

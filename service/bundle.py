@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -149,11 +150,26 @@ def write_bundle(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -
         folder: <model>/<version>, where the bundle is to be.
 
     Raises:
-        BundleError: `folder` exists.
-        OSError: the bundle can't be written.
+        BundleError: `folder` exists, or can't be written; nothing is left of it then.
     """
     refuse_existing(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    missing = [parent for parent in folder.parents if not parent.exists()]  # the deepest first
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _write_beside(manifest, files, folder)
+    except BaseException as error:
+        for parent in missing:
+            with suppress(OSError):  # somebody else may have put something there
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise BundleError(
+                f"bundle {str(folder)!r} can't be written ({error.strerror}): free space on its disk, or see "
+                "that you may write there, or name another folder with --to"
+            ) from error
+        raise
+
+
+def _write_beside(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for name, content in files.items():

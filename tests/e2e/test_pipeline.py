@@ -28,6 +28,19 @@ from tests.support import ROOT, Shapes, encode, newest, service_command
 from train.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
 from train.folder import STATE
 
+BRANCHING = """
+from torch import nn
+from tests.support import tiny_network
+
+class Branching(nn.Sequential):
+    def forward(self, images):
+        logits = super().forward(images)
+        return -logits if logits.sum() > 0 else logits
+
+def build(num_classes):
+    return Branching(*tiny_network(num_classes))
+"""
+
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -371,9 +384,19 @@ def test_weights_of_another_network_are_refused_with_status_2(trained: Path, wor
     assert re.fullmatch(r"export: the weights do not fit network 'resnet' with 3 classes: .*\n", done.stderr)
 
 
-def test_full_disk_leaves_no_half_bundle(trained: Path, work: Path) -> None:
-    """A limit on the size of a file stands in for a full disk: the card's pictures are over it."""
-    script = f'ulimit -f 32; exec {sys.executable} -m export "$@"'
+@pytest.mark.parametrize(
+    ("kilobytes", "says"),
+    [
+        (
+            32,
+            r"bundle '.*/full/shapes/1' can't be written \(File too large\): free space .*--to",
+        ),
+        (20, r"the temporary folder '.+' can't take [\d,]+ bytes \(File too large\): free space .* TMPDIR"),
+    ],
+)
+def test_full_disk_leaves_no_half_bundle(kilobytes: int, says: str, trained: Path, work: Path) -> None:
+    """A limit on the size of a file stands in for a full disk: a picture or a graph is over it."""
+    script = f'ulimit -f {kilobytes}; exec {sys.executable} -m export "$@"'
     done = subprocess.run(
         ["/bin/bash", "-c", script, "bash", str(trained), "--to", "full/shapes/1"],
         cwd=work,
@@ -383,8 +406,8 @@ def test_full_disk_leaves_no_half_bundle(trained: Path, work: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.endswith("File too large\n")
-    assert not list((work / "full" / "shapes").iterdir())
+    assert re.fullmatch(f"export: {says}\n", done.stderr)
+    assert not (work / "full").exists()
 
 
 def test_bundle_names_neither_paths_nor_times(bundle: Path, shapes: Path, work: Path) -> None:
@@ -432,6 +455,20 @@ def test_trained_network_is_not_overwritten(trained: Path, shapes: Path, work: P
     assert done.returncode == 2
     assert "holds a trained network: name another folder with --to" in done.stderr
     assert (trained / FILE_NAME).read_bytes() == before
+
+
+def test_network_that_hangs_on_values_is_refused_with_status_2(
+    trained: Path, shapes: Path, work: Path
+) -> None:
+    (work / "branching.py").write_text(BRANCHING)
+    checkpoint = load_checkpoint(trained / FILE_NAME)
+    facts = dataclasses.replace(checkpoint.facts, network="branching:build")
+    save_checkpoint(dataclasses.replace(checkpoint, facts=facts), work / "runs" / "branching" / FILE_NAME)
+    done = command(work, "export", "runs/branching", "--data", str(shapes), check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(
+        r"export: the network can't be traced into an ONNX graph \(.*data-dependent.*\): .*\n", done.stderr
+    )
 
 
 def test_truncated_checkpoint_is_refused_with_status_2(trained: Path, work: Path) -> None:

@@ -122,6 +122,17 @@ def test_network_that_does_not_begin_with_a_layer_is_refused_for_int8(images: np
         quantize(trace_network(network, SIDE), images)
 
 
+def test_optimisation_that_fails_stops_quantising(
+    network: nn.Module, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no optimiser here")
+
+    monkeypatch.setattr("onnxruntime.quantization.shape_inference.onnxruntime.InferenceSession", fail)
+    with pytest.raises(NetworkError, match=r"can't be quantised \(no optimiser here\): .* --float-only"):
+        quantize(trace_network(network, SIDE), images)
+
+
 def test_graph_has_no_shape_arithmetic(graph: bytes) -> None:
     operators = {node.op_type for node in onnx.load_model_from_string(graph).graph.node}
     assert not operators & {"Shape", "Gather", "Range", "Unsqueeze", "Concat", "ReduceMean"}

@@ -89,9 +89,15 @@ def test_existing_bundle_is_not_overwritten(folder: Path) -> None:
 
 
 def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FileExistsError):
-        write_bundle(make_manifest(), {"file": b"", "file/below": b""}, tmp_path / "net" / "3")
-    assert list((tmp_path / "net").iterdir()) == []
+    with pytest.raises(BundleError, match=r"net/3' can't be written \(File exists\): free space .* --to"):
+        write_bundle(make_manifest(), {"file": b"", "file/below": b""}, tmp_path / "new" / "net" / "3")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_write_leaves_what_was_there(folder: Path) -> None:
+    with pytest.raises(BundleError, match="can't be written"):
+        write_bundle(make_manifest(), {"file": b"", "file/below": b""}, folder.with_name("4"))
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_changed_file_is_named(folder: Path) -> None:

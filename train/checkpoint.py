@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -28,15 +29,17 @@ class CheckpointError(Exception):
 class Facts:
     """What must be known about weights to use, export and reproduce them. All of it is JSON."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     network: str
-    class_names: tuple[str, ...]
-    input_side: int  # pixels
+    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
+    input_side: Annotated[int, Field(ge=1, strict=True)]  # pixels
     data_name: str
     data_sha256: str
-    split_seed: int
-    seed: int
+    split_seed: Annotated[int, Field(ge=0, strict=True)]
+    seed: Annotated[int, Field(ge=0, strict=True)]
     recipe: dict[str, object]
-    held_out_accuracy: float  # share, 0..1
+    held_out_accuracy: Annotated[float, Field(ge=0, le=1, strict=True)]  # share
     git_commit: str
     versions: dict[str, str]
 
@@ -52,7 +55,7 @@ class Checkpoint:
         """The network with these weights, ready for inference.
 
         Raises:
-            CheckpointError: the weights are not of the network that the facts name.
+            CheckpointError: the weights are not of the network that the facts name, in its own types.
             NetworkError: there is no such network here.
         """
         model = build_network(self.facts.network, len(self.facts.class_names))
@@ -65,6 +68,12 @@ class Checkpoint:
                 f"classes: {wrong[0]!r} is one of {len(set(wrong))} tensors that are missing, superfluous or "
                 "of another shape; give the folder that training wrote, unchanged"
             )
+        for name, tensor in model.state_dict().items():
+            if tensor.dtype != self.weights[name].dtype:
+                raise CheckpointError(
+                    f"weights {name!r} are {self.weights[name].dtype}, and network {self.facts.network!r} "
+                    f"has {tensor.dtype}: give the folder that training wrote, unchanged"
+                )
         model.load_state_dict(self.weights)
         return model.eval()
 
@@ -78,7 +87,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read weights and facts; no code from the file is run.
 
     Raises:
-        CheckpointError: no such file, not safetensors, without Glimpse's facts, or with NaN in its weights.
+        CheckpointError: no such file, not safetensors, with wrong facts, or with NaN in its weights.
     """
     if not path.is_file():
         raise CheckpointError(f"{str(path)!r} does not exist: train a network first (make train)")
@@ -89,9 +98,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{str(path)!r} holds weights that are not finite, in {', '.join(broken)}: train again"
         )
     try:
-        return Checkpoint(weights, Facts(**{**facts, "class_names": tuple(facts["class_names"])}))
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{str(path)!r} is a checkpoint without its facts: {error}") from error
+        return Checkpoint(weights, TypeAdapter(Facts).validate_python(facts))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "facts"
+        found = "missing" if problem["type"] == "missing" else repr(problem["input"])
+        raise CheckpointError(
+            f"{str(path)!r} is a checkpoint with wrong facts: {where} is {found} "
+            f"({problem['msg']}): give the file that training wrote, unchanged"
+        ) from error
 
 
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:

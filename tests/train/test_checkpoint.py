@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.checkpoint import Checkpoint, CheckpointError, Facts, load_checkpoint, save_checkpoint
+from train.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    Facts,
+    load_checkpoint,
+    read_tensors,
+    save_checkpoint,
+    write_tensors,
+)
 from train.networks import build_network
 
 FACTS = Facts(
@@ -57,6 +65,63 @@ def test_weights_of_another_network_are_refused(path: Path) -> None:
     other = Checkpoint(weights, dataclasses.replace(FACTS, network="resnet"))
     with pytest.raises(CheckpointError, match="do not fit network 'resnet'"):
         other.model()
+
+
+def test_weights_of_another_type_are_not_cast_in_silence(path: Path) -> None:
+    weights = load_checkpoint(path).weights
+    name = next(iter(weights))
+    halved = Checkpoint({**weights, name: weights[name].half()}, FACTS)
+    with pytest.raises(
+        CheckpointError, match=rf"weights '{name}' are torch.float16, .* has torch.float32: give"
+    ):
+        halved.model()
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [
+        ("input_side", "64"),
+        ("input_side", 0),
+        ("input_side", 64.5),
+        ("input_side", True),
+        ("split_seed", "x"),
+        ("split_seed", -1),
+        ("seed", None),
+        ("recipe", [1]),
+        ("class_names", "ab"),
+        ("class_names", ["a"]),
+        ("held_out_accuracy", float("nan")),
+        ("versions", {"torch": 2}),
+        ("colour", "blue"),
+    ],
+)
+def test_wrong_fact_is_named_with_its_value(fact: str, value: object, path: Path) -> None:
+    weights, facts = read_tensors(path)
+    write_tensors(weights, {**facts, fact: value}, path)
+    with pytest.raises(CheckpointError, match=rf"wrong facts: {fact}\S* is .*: give the file that training"):
+        load_checkpoint(path)
+
+
+def test_class_names_in_any_encoding_come_back(path: Path) -> None:
+    facts = dataclasses.replace(FACTS, class_names=("青い 輪", "not UTF-8: \udcff"))
+    save_checkpoint(Checkpoint(load_checkpoint(path).weights, facts), path)
+    assert load_checkpoint(path).facts == facts
+
+
+def test_missing_fact_is_named(path: Path) -> None:
+    weights, facts = read_tensors(path)
+    del facts["recipe"]
+    write_tensors(weights, facts, path)
+    with pytest.raises(CheckpointError, match="wrong facts: recipe is missing"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("facts", [[1], "text", None])
+def test_facts_of_another_kind_are_refused(facts: object, path: Path) -> None:
+    weights, _ = read_tensors(path)
+    write_tensors(weights, facts, path)  # type: ignore[arg-type]
+    with pytest.raises(CheckpointError, match="wrong facts: facts is "):
+        load_checkpoint(path)
 
 
 def test_layers_that_share_their_weights_are_saved_for_each(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def write_card(manifest: Manifest, findings: Findings) -> dict[str, bytes]:
         _title(manifest),
         _accuracy(manifest),
         _speed(findings),
-        _confidence(manifest, name),
+        _confidence(manifest, findings, name),
         _classes(manifest, drawn, name),
         _arithmetic(findings),
         _gates(manifest),
@@ -113,12 +113,13 @@ def _speed(findings: Findings) -> str:
     )
 
 
-def _confidence(manifest: Manifest, drawn: VariantName) -> str:
+def _confidence(manifest: Manifest, findings: Findings, drawn: VariantName) -> str:
     held_out = manifest.variants[drawn].held_out_count
+    reached = " and ".join(f"{one.confident_share:.2%} ({name})" for name, one in findings.measured.items())
     return (
         f"## Confidence\n\nChosen on {held_out} held-out pictures, measured on test. ECE: expected "
-        "calibration error, 15 bins. 95% of the held-out pictures are above the low-confidence threshold.\n\n"
-        f"{_confidence_table(manifest)}\n\n"
+        f"calibration error, 15 bins. {reached} of the held-out pictures reach the low-confidence "
+        f"threshold.\n\n{_confidence_table(manifest)}\n\n"
         f"![How often {drawn} is right, over how sure it is]({RELIABILITY})"
     )
 
@@ -171,17 +172,13 @@ def _classes(manifest: Manifest, drawn: Measured, name: VariantName) -> str:
 
 
 def _arithmetic(findings: Findings) -> str:
-    rows = [
-        [name, operator, str(count), why]
-        for name, fusion in findings.fusion.items()
-        for operator, count, why in (
-            *((one, count, "8-bit integers") for one, count in fusion.integer.items()),
-            *(
-                (one, count, fusion.why(one) if fusion.integer else "float")
-                for one, count in fusion.other.items()
-            ),
-        )
-    ]
+    rows = []
+    for name, fusion in findings.fusion.items():
+        rows += [[name, operator, str(count), "8-bit integers"] for operator, count in fusion.integer.items()]
+        if fusion.integer:
+            rows += [[name, operator, str(count), why] for (operator, why), count in fusion.other.items()]
+        else:
+            rows += [[name, operator, str(count), "float"] for operator, count in fusion.operators().items()]
     heading = ["variant", "operator", "nodes", "computes in"]
     return "## Arithmetic\n\nAfter ONNX Runtime's optimisation.\n\n" + _table(heading, rows)
 

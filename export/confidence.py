@@ -55,8 +55,14 @@ def prediction_set_quantile(probabilities: Tensor, labels: Tensor, alpha: float)
 
 
 def low_confidence_threshold(probabilities: Tensor, passing: float) -> float:
-    """The largest probability that a share `passing` of the pictures reaches."""
-    return float(probabilities.double().max(1).values.quantile(1 - passing))
+    """The largest of the pictures' top probabilities that at least a share `passing` of them reaches."""
+    ascending = probabilities.double().max(1).values.sort().values
+    return float(ascending[math.floor((1 - passing) * len(ascending))])
+
+
+def confident_share(probabilities: Tensor, threshold: float) -> float:
+    """The share of the pictures, 0..1, whose top probability reaches the threshold."""
+    return float((probabilities.double().max(1).values >= threshold).double().mean())
 
 
 def prediction_sets(probabilities: Tensor, quantile: float) -> Tensor:

@@ -15,7 +15,7 @@ from service.bundle import Variant
 from train.data import Pixels
 
 ALPHA = 0.05  # share of true classes that a prediction set may miss
-CONFIDENT_SHARE = 0.95  # of held-out pictures that are not called low confidence
+CONFIDENT_SHARE = 0.95  # of held-out pictures, at least, that are not called low confidence
 _BATCH = 100
 
 
@@ -67,6 +67,12 @@ class Measured:
     mean_set_size: float
     unfamiliar_caught: float | None = None
     agreement: float | None = None
+
+    @property
+    def confident_share(self) -> float:
+        """The share of held-out pictures, 0..1, that are not called low confidence."""
+        probabilities = self.held_out.probabilities(self.calibration.temperature)
+        return confidence.confident_share(probabilities, self.calibration.threshold)
 
     def caught(self, session: onnxruntime.InferenceSession, images: NDArray[np.uint8]) -> float:
         """The share of pictures that are called low confidence."""

@@ -97,8 +97,12 @@ def draw_confusion(confusion: Tensor, class_names: Sequence[str]) -> bytes:
 @_style()
 def draw_mistakes(mistakes: Sequence[Mistake]) -> bytes:
     """A grid of pictures: what each was taken for, how surely, and what its label says."""
-    columns = min(5, max(1, len(mistakes)))
-    rows = max(1, math.ceil(len(mistakes) / columns))
+    if not mistakes:
+        figure = Figure(figsize=(5, 1.5))
+        figure.text(0.5, 0.5, "no mistakes on the held-out pictures", ha="center", va="center")
+        return _png(figure, dpi=70)
+    columns = min(5, len(mistakes))
+    rows = math.ceil(len(mistakes) / columns)
     figure = Figure(figsize=(2.4 * columns, 2.9 * rows), layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in grid:
@@ -108,8 +112,6 @@ def draw_mistakes(mistakes: Sequence[Mistake]) -> bytes:
         answer = f"{_short(mistake.answer)} {mistake.confidence:.0%}"
         picture = _short(PurePath(mistake.picture).name)
         axes.set_title(f"{answer}\nlabel: {_short(mistake.truth)}\n{picture}", fontsize=8)
-    if not mistakes:
-        figure.suptitle("no mistakes on the held-out pictures")
     return _png(figure, dpi=70)
 
 
@@ -125,7 +127,8 @@ def draw_reliability(curves: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> byt
         axes.scatter(
             confidence.tolist(), accuracy.tolist(), sizes.tolist(), color=line.get_color(), label=name
         )
-    axes.set(xlabel="confidence", ylabel="accuracy on test", xlim=(0, 1), ylim=(0, 1))
+    # Room for the whole of the largest points, which lie at 1 where a network is good.
+    axes.set(xlabel="confidence", ylabel="accuracy on test", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes.set_title("points grow with the pictures in them", fontsize=9)
     axes.legend(loc="upper left")
     axes.grid(visible=True, alpha=0.3)

@@ -115,6 +115,9 @@ def test_card_has_its_figures_and_pictures(bundle: Path) -> None:
     variants = json.loads((bundle / "manifest.json").read_text())["variants"]
     for variant in ("fp32", "int8"):
         assert f"{variants[variant]['accuracy']:.2%}" in card
+        share = re.search(rf"([\d.]+)% \({variant}\).* of the held-out pictures reach", card)
+        assert share
+        assert float(share[1]) >= 95
     for class_name in Shapes.CLASS_NAMES:
         assert f"| `{class_name}` |" in card
 
@@ -388,14 +391,14 @@ def test_weights_of_another_network_are_refused_with_status_2(trained: Path, wor
     ("kilobytes", "says"),
     [
         (
-            32,
+            28,
             r"bundle '.*/full/shapes/1' can't be written \(File too large\): free space .*--to",
         ),
         (20, r"the temporary folder '.+' can't take [\d,]+ bytes \(File too large\): free space .* TMPDIR"),
     ],
 )
 def test_full_disk_leaves_no_half_bundle(kilobytes: int, says: str, trained: Path, work: Path) -> None:
-    """A limit on the size of a file stands in for a full disk: a picture or a graph is over it."""
+    """A limit on the size of a file stands in for a full disk: only a picture, or a graph too, is over it."""
     script = f'ulimit -f {kilobytes}; exec {sys.executable} -m export "$@"'
     done = subprocess.run(
         ["/bin/bash", "-c", script, "bash", str(trained), "--to", "full/shapes/1"],

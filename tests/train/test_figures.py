@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from train.evaluation import Mistake
-from train.figures import draw_confusion, draw_curves, draw_mistakes
+from train.figures import draw_confusion, draw_curves, draw_mistakes, draw_reliability
 from train.loop import EpochResult
 
 
@@ -49,5 +49,22 @@ def test_mistakes_show_the_pictures() -> None:
     assert (drawn == (255, 0, 0)).all(axis=2).mean() > 0.2
 
 
-def test_no_mistakes_can_be_drawn() -> None:
-    assert pixels(draw_mistakes([])).std() > 0
+def test_no_mistakes_are_said_in_full() -> None:
+    drawn = pixels(draw_mistakes([]))
+    ink = (drawn < 128).any(axis=2).any(axis=0).nonzero()[0]
+    assert ink.size
+    assert ink.min() > 5
+    assert ink.max() < drawn.shape[1] - 5
+    assert np.ptp(ink) > 150
+
+
+def test_largest_point_of_reliability_is_drawn_whole() -> None:
+    """A point of all pictures, at 1 and in the middle: as many of its pixels are to be seen."""
+
+    def blue(at: float) -> int:
+        point = torch.tensor([at])
+        drawn = pixels(draw_reliability({"after": (point, point, torch.tensor([100]))})).astype(int)
+        return int((np.abs(drawn - (31, 119, 180)).sum(axis=2) < 30).sum())
+
+    assert blue(1.0) == pytest.approx(blue(0.5), rel=0.1)
+    assert blue(0.0) == pytest.approx(blue(0.5), rel=0.1)

@@ -7,6 +7,7 @@ import pytest
 from export.bounds import read_bound
 from export.figures import GATES, check_figures
 from export.gates import GateError, GateLog, Limits
+from export.verify import verify_bundle
 from service.bundle import Manifest, Variant, read_bundle
 from tests.service.test_bundle import make_manifest
 from tests.support import newest
@@ -85,10 +86,18 @@ def test_committed_bundle_passed_every_gate_with_the_limits_that_it_should(
     assert manifest.variants.keys() == GATES.keys()
     for name, gates in GATES.items():
         assert [gate.gate for gate in manifest.gates if gate.variant == name] == list(gates)
+    assert all(read_bound(gate.limit).kept_by(gate.figure) for gate in manifest.gates)
     limits = {(gate.variant, gate.gate): gate.limit for gate in manifest.gates}
     for name in GATES:
         assert limits[name, "expected calibration error"] == f"at most {MAX_ECE[model]:g}"
         assert limits[name, "coverage gap"] == "at most 0.01"
+
+
+@pytest.mark.parametrize("model", MAX_ECE)
+def test_committed_bundle_passes_verify_with_weights_and_card(model: str, artifacts: Path) -> None:
+    findings = list(verify_bundle(newest(artifacts / model)))
+    assert findings[-1] == "the card says what the manifest says, and has its 3 pictures"
+    assert "the weights have the SHA-256 and the origin that the manifest names" in findings
 
 
 @pytest.mark.parametrize("model", MAX_ECE)

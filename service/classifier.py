@@ -1,5 +1,6 @@
 """uint8 pixels in, calibrated probabilities out: one bundle's graph in ONNX Runtime."""
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ class Classifier:
         """Load the variant's graph, to be computed by that many threads, and check it.
 
         Raises:
-            BundleError: it can't be loaded, or does not agree with its golden pictures.
+            BundleError: it can't be loaded, or does not agree with its golden pictures or class names.
         """
         self.manifest: Manifest = bundle.manifest
         self.variant_name: VariantName = variant
@@ -36,6 +37,7 @@ class Classifier:
         self.examples = bundle.golden.pictures  # PNG files
         self._session = open_session(bundle.graph(variant), threads)
         self._check_golden(bundle)
+        self._check_class_names(bundle)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -72,6 +74,15 @@ class Classifier:
             raise BundleError(
                 f"{where}: its golden pictures come out {difference:.4f} away from the exported answers, "
                 f"more than {tolerance:g}: install the pinned requirements, or export again"
+            )
+
+    def _check_class_names(self, bundle: Bundle) -> None:
+        """See that the graph's columns are the manifest's classes, in the same order."""
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if metadata.get("glimpse.class_names") != json.dumps(self.class_names):
+            raise BundleError(
+                f"bundle {str(bundle.folder)!r}, {self.variant_name}: its graph does not name the "
+                "class_names of its manifest in their order; export again"
             )
 
 

@@ -2,6 +2,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from service.bundle import Bundle, VariantName, read_bundle
@@ -81,6 +82,25 @@ def test_class_names_that_are_too_few_are_refused(bundle: Bundle) -> None:
     other = bundle.manifest.model_copy(update={"class_names": bundle.manifest.class_names[:3]})
     with pytest.raises(BundleError, match="do not belong together"):
         Classifier(dataclasses.replace(bundle, manifest=other))
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_class_names_in_another_order_than_the_graphs_are_refused(
+    bundle: Bundle, variant: VariantName
+) -> None:
+    other = bundle.manifest.model_copy(update={"class_names": bundle.manifest.class_names[::-1]})
+    with pytest.raises(BundleError, match=f"{variant}: its graph does not name the class_names"):
+        Classifier(dataclasses.replace(bundle, manifest=other), variant)
+    with pytest.raises(BundleError, match="does not name the class_names"):
+        open_classifier(dataclasses.replace(bundle, manifest=other), "auto")
+
+
+def test_graph_that_names_no_classes_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    graph = onnx.load_model(bundle.graph("fp32"))
+    del graph.metadata_props[:]
+    onnx.save_model(graph, tmp_path / "model.onnx")
+    with pytest.raises(BundleError, match="fp32: its graph does not name the class_names"):
+        Classifier(dataclasses.replace(bundle, folder=tmp_path))
 
 
 def test_file_that_is_no_graph_is_refused(bundle: Bundle, tmp_path: Path) -> None:

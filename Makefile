@@ -4,7 +4,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 RATE ?= 50
-DURATION ?= 30
+DURATION ?= 30s
+SCENARIO ?= mixed
+SLO ?= p95=50ms
 # What was trained here; else the newest committed weights of each model.
 RUNS ?= $(or $(wildcard runs/resnet runs/cnn),$(shell for model in artifacts/resnet/ artifacts/cnn/; do \
 	ls -d $$model[0-9]* | sort -V | tail -n 1; done))
@@ -50,8 +52,9 @@ export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versio
 	case "$$run/" in */resnet/*) limits="$(LIMITS_resnet)";; */cnn/*) limits="$(LIMITS_cnn)";; esac; fi; \
 	$(DEV)/bin/python -m export "$$run" $$limits $(LIMITS); done
 
-loadtest: $(SERVICE)/.installed $(DEV)/.dev ## drive the service at RATE=50 for DURATION=30 s; fail at p95 >= 50 ms
-	$(DEV)/bin/python -m loadtest --server-python $(SERVICE)/bin/python --rate $(RATE) --duration $(DURATION)
+LOADTEST := --server-python $(SERVICE)/bin/python $(if $(MODEL),--model $(MODEL)) $(addprefix --slo ,$(SLO))
+loadtest: $(SERVICE)/.installed $(DEV)/.dev ## does it hold? SLO=p95=50ms at RATE=50 SCENARIO=mixed for DURATION=30s
+	$(DEV)/bin/python -m loadtest $(LOADTEST) --rate $(RATE) --duration $(DURATION) --scenario $(SCENARIO) $(ARGS)
 
 overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
 	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python

@@ -1,69 +1,97 @@
-"""`python -m loadtest`: does the service hold p95 < 50 ms at this rate? Exit status 0 for yes, 1 for no."""
+"""`python -m loadtest`: does the service hold its latency at this rate? Exit status 0 for yes, 1 for no.
+
+2 means that nothing could be measured.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from loadtest.drive import LocustError, Measured, drive
-from loadtest.options import positive
-from loadtest.server import ServerError, check_service, running_service
-from loadtest.verdict import Result, Summary, find_breaches, percentile, summarise
+from loadtest import options
+from loadtest.drive import Load, LocustError, learn_classes
+from loadtest.measure import Run, measure
+from loadtest.scenarios import SCENARIOS, describe_scenarios
+from loadtest.server import ServerError
+from loadtest.slo import Slo
+from loadtest.target import Target, add_target_options, open_target
 
 
 def main() -> int:
     """Parse, run, print the table and the verdict."""
     arguments = _parse()
     try:
-        measured = _measure_service(arguments)
-    except (ServerError, LocustError, FileNotFoundError) as error:
+        return _test(arguments)
+    except (ServerError, LocustError, OSError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
+        return 2
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    slos = arguments.slo or [Slo("p95", 50.0)]
+    with open_target(arguments) as target:
+        runs = _measure(target, _load(arguments), slos, arguments.repeats)
+    return _print_verdict(runs, slos)
+
+
+def _measure(target: Target, load: Load, slos: Sequence[Slo], repeats: int) -> list[Run]:
+    classes = learn_classes(target.url, load)
+    runs = []
+    for seed in range(repeats):
+        run = measure(target.url, replace(load, seed=seed), slos, classes)
+        print(f"{run.describe()}\n", flush=True)
+        runs.append(run)
+    return runs
+
+
+def _print_verdict(runs: Sequence[Run], slos: Sequence[Slo]) -> int:
+    for index, run in enumerate(runs, start=1):
+        where = f" (run {index} of {len(runs)})" if len(runs) > 1 else ""
+        for breach in run.breaches:
+            print(f"FAILED: {breach}{where}")
+    if any(run.breaches for run in runs):
         return 1
-    breaches = find_breaches(measured.results, measured.offered, arguments.p95)
-    _print_table(measured.results)
-    if measured.lags_ms:
-        lag = percentile(sorted(measured.lags_ms), 0.99)
-        print(
-            f"\n{measured.offered} requests offered at {arguments.rate:g}/s; "
-            f"the generator itself was late by {lag:.2f} ms (p99)"
-        )
-    for breach in breaches:
-        print(f"FAILED: {breach}")
-    if not breaches:
-        print(f"PASSED: p95 is under {arguments.p95:g} ms and nothing failed")
-    return 1 if breaches else 0
+    held = ", ".join(map(str, slos))
+    print(f"PASSED: {held} at {runs[0].achieved_rate:.1f}/s, and nothing failed")
+    return 0
 
 
-def _measure_service(arguments: argparse.Namespace) -> Measured:
-    load = (arguments.rate, arguments.duration, arguments.model)
-    if arguments.url:
-        check_service(arguments.url)
-        return drive(arguments.url, *load)
-    with running_service([arguments.server_python, "-m", "service"]) as service:
-        return drive(service.url, *load)
-
-
-def _print_table(results: Sequence[Result]) -> None:
-    if not results:
-        return
-    names = sorted({result.name for result in results})
-    rows = [summarise(name, [result for result in results if result.name == name]) for name in names]
-    print(f"{'milliseconds':<14}{'n':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}")
-    for row in (*rows, summarise("all", results)):
-        _print_row(row)
-
-
-def _print_row(row: Summary) -> None:
-    print(f"{row.name:<14}{row.count:>8}{row.p50:>9.2f}{row.p95:>9.2f}{row.p99:>9.2f}{row.largest:>9.2f}")
+def _load(arguments: argparse.Namespace) -> Load:
+    return Load(
+        arguments.rate,
+        arguments.duration,
+        arguments.scenario,
+        arguments.model,
+        processes=arguments.processes,
+        remote_workers=arguments.remote_workers,
+        master_port=arguments.master_port,
+    )
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
-    parser.add_argument("--url", help="a running service (default: one is started and stopped)")
-    parser.add_argument("--server-python", default=sys.executable, help="interpreter that starts the service")
-    parser.add_argument("--model", default="", help="model to ask for (default: the service's default)")
-    parser.add_argument("--rate", type=positive, default=50.0, help="requests per second (default: 50)")
-    parser.add_argument("--duration", type=positive, default=30.0, help="seconds (default: 30)")
-    parser.add_argument("--p95", type=positive, default=50.0, help="limit in milliseconds (default: 50)")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest",
+        description=__doc__,
+        epilog=f"scenarios:\n{describe_scenarios()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_target_options(parser)
+    add = parser.add_argument
+    add("--model", default="", help="model to ask for (default: the service's default)")
+    add("--scenario", choices=list(SCENARIOS), default="mixed", help="what is sent (default: mixed)")
+    add("--rate", type=options.positive, default=50.0, help="requests per second (default: 50)")
+    add("--duration", type=options.seconds, default=30.0, help="such as 60s or 2m (default: 30s)")
+    add(
+        "--slo",
+        type=options.slo,
+        action="append",
+        metavar="MEASURE=TIME",
+        help="bound such as p95=50ms, of p50, p95, p99 and max; several are possible (default: p95=50ms)",
+    )
+    add("--repeats", type=options.count, default=1, help="runs, each of which has to hold (default: 1)")
+    add("--processes", type=options.count, default=1, help="processes that send, here (default: 1)")
+    add("--remote-workers", type=options.count, default=0, help="locust workers to wait for, from elsewhere")
+    add("--master-port", type=options.count, default=5557, help="where they connect to (default: 5557)")
     return parser.parse_args()
 
 

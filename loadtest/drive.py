@@ -1,27 +1,21 @@
-"""A URL and a rate in, every request's time and outcome out; locust sends, in a process of its own."""
+"""A URL and a load in, every request's time and outcome out; locust sends, in processes of its own."""
 
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from loadtest.verdict import Result
+from loadtest.payloads import build_payloads
+from loadtest.rehearsal import rehearse
+from loadtest.results import Measured, merge
+from loadtest.scenarios import SCENARIOS
+from loadtest.server import free_port
 
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
-# locust's own table rounds to milliseconds; ours is made from every single time.
-_QUIETLY = [
-    "--headless",
-    "--users",
-    "1",
-    "--only-summary",
-    "--loglevel",
-    "WARNING",
-    "--exit-code-on-error",
-    "0",
-]
+_QUIETLY = ["--headless", "--only-summary", "--loglevel", "WARNING", "--exit-code-on-error", "0"]
 
 
 class LocustError(Exception):
@@ -29,28 +23,73 @@ class LocustError(Exception):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What came of a run: `offered` requests were due, and the generator sent them `lags_ms` late."""
+class Load:
+    """What is sent: `rate` requests per second for `duration` seconds.
 
-    results: list[Result]
-    offered: int
-    lags_ms: list[float]
+    With `processes` above 1, a master and that many workers send from here; with `remote_workers`, a master
+    waits here for that many from elsewhere.
+    """
+
+    rate: float
+    duration: float
+    scenario: str = "mixed"
+    model: str = ""  # the service's default where empty
+    seed: int = 0
+    processes: int = 1
+    remote_workers: int = 0
+    master_port: int = 5557  # where that master listens
+
+    @property
+    def generators(self) -> int:
+        """How many processes send."""
+        return self.remote_workers or self.processes
 
 
-def drive(url: str, rate: float, duration: float, model: str = "") -> Measured:
-    """Send `rate` requests per second for `duration` seconds, at times drawn ahead.
+def learn_classes(url: str, load: Load) -> dict[str, list[str]]:
+    """What the service says of each picture before the run, by the payload's key.
+
+    Raises:
+        ServerError: an answer is not as it has to be.
+    """
+    payloads = build_payloads(SCENARIOS[load.scenario].weights)
+    return rehearse(url, [one for kind in payloads.values() for one in kind], load.model)
+
+
+def drive(url: str, load: Load, classes: Mapping[str, Sequence[str]] | None = None) -> Measured:
+    """Send the load, at times drawn ahead.
+
+    Args:
+        url: of the service.
+        load: what to send.
+        classes: what `learn_classes` found, where it is known already.
 
     Raises:
         LocustError: locust could not run.
+        ServerError: the service's answers were not as they have to be even before the load.
     """
-    options = {"rate": rate, "duration": duration, "model": model}
-    command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", url, *_QUIETLY]
-    command += [part for name, value in options.items() if value for part in (f"--{name}", str(value))]
+    learnt = learn_classes(url, load) if classes is None else classes
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "results.json"
-        done = subprocess.run([*command, "--results", str(path)], capture_output=True, text=True, check=False)
-        if not path.exists():
+        expected, results = Path(folder) / "expected.json", Path(folder) / "results.json"
+        expected.write_text(json.dumps(learnt), encoding="utf-8")
+        command = _command(url, load, expected, results)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not results.exists():
             raise LocustError(f"locust ended with status {done.returncode}: {done.stderr.strip()}")
-        measured: dict[str, Any] = json.loads(path.read_bytes())
-    results = [Result(**one) for one in measured["requests"]]
-    return Measured(results, measured["offered"], measured["generator_lags_ms"])
+        return merge(json.loads(results.read_bytes()), load.duration)
+
+
+def _command(url: str, load: Load, expected: Path, results: Path) -> list[str]:
+    command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", url, *_QUIETLY]
+    command += ["--rate", str(load.rate), "--duration", str(load.duration), "--scenario", load.scenario]
+    command += ["--seed", str(load.seed), "--expected", str(expected), "--results", str(results)]
+    command += ["--users", str(load.generators), "--spawn-rate", str(load.generators)]
+    if load.model:
+        command += ["--model", load.model]
+    if load.remote_workers:
+        command += ["--master", "--expect-workers", str(load.remote_workers)]
+        command += ["--master-bind-port", str(load.master_port)]
+    elif load.processes > 1:
+        port = str(free_port())
+        command += ["--processes", str(load.processes), "--master-bind-host", "127.0.0.1"]
+        command += ["--master-bind-port", port, "--master-port", port]
+    return command

@@ -1,101 +1,158 @@
 """Requests at times drawn ahead (Poisson), each timed from when it was due, for locust.
 
 A closed loop would wait for a slow answer before it asks again, and so leave out the very requests that a
-stall would have hurt (coordinated omission). Here arrivals don't depend on answers.
+stall would have hurt (coordinated omission). Here arrivals don't depend on answers. Locust's own table rounds
+to milliseconds; the records that each process sends to the master at its end are exact.
+
+Each process needs one user; the rate is an option. Of several workers, each sends its share of one schedule.
 """
 
 import argparse
 import json
-import random
 import time
 from pathlib import Path
-from urllib.parse import urlencode
+from typing import Any, ClassVar
 
 import gevent
 from gevent.pool import Group
 from locust import FastHttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
-from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
+from locust.exception import StopUser
+from locust.rpc.protocol import Message
+from locust.runners import MasterRunner, Runner
 
-from loadtest.payloads import CONTENT_TYPE, Payload, build_payloads
+from loadtest.answers import check_answer
+from loadtest.payloads import Payload, build_payloads
+from loadtest.rehearsal import rehearse, target
+from loadtest.results import Generator, Result, to_message
+from loadtest.scenarios import SCENARIOS
+from loadtest.schedule import Arrival, draw_arrivals, share_of
 
-_MOST_IN_FLIGHT = 1000
+MOST_IN_FLIGHT = 1000
 _DRAIN_SECONDS = 10
+_FINISHED = "loadtest-finished"
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: LocustArgumentParser) -> None:
-    parser.add_argument("--rate", type=float, default=50, help="requests per second")
-    parser.add_argument("--duration", type=float, default=30, help="seconds of arrivals")
+    hidden = {"include_in_web_ui": False}
+    parser.add_argument("--rate", type=float, default=50.0, help="requests per second, of all workers")
+    parser.add_argument("--duration", type=float, default=30.0, help="seconds of arrivals")
+    parser.add_argument("--scenario", choices=list(SCENARIOS), default="mixed", help="what is sent")
     parser.add_argument("--model", default="", help="model to ask for; the service's default if absent")
-    parser.add_argument("--results", default="", help="file for every request's time, as JSON")
+    parser.add_argument("--seed", type=int, default=0, help="of the schedule")
+    parser.add_argument("--expected", default="", help="file of classes by payload, as JSON", **hidden)
+    parser.add_argument("--results", default="", help="file for every request's time, as JSON", **hidden)
+    parser.add_argument("--shares", type=int, default=1, help="set by the master", **hidden)
+    parser.add_argument("--classes", default="", help="set by the master", **hidden)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _collect(environment: Environment, runner: Runner, **_: object) -> None:
+    """In the process that decides: give workers what they need, gather what they measured, end the run."""
+    finished: list[dict[str, Any]] = []
+    options = environment.parsed_options or argparse.Namespace()
+
+    def start(environment: Environment, **_: object) -> None:
+        del environment
+        finished.clear()
+        # The workers get these with the order to start.
+        options.shares = runner.worker_count if isinstance(runner, MasterRunner) else 1
+        if options.expected:
+            options.classes = Path(options.expected).read_text(encoding="utf-8")
+
+    def gather(environment: Environment, msg: Message, **_: object) -> None:
+        finished.append(msg.data)
+        if len(finished) < options.shares:
+            return
+        if options.results:
+            Path(options.results).write_text(json.dumps(finished), encoding="utf-8")
+        gevent.spawn(runner.quit if environment.web_ui is None else runner.stop)
+
+    if not options.worker:
+        environment.events.test_start.add_listener(start)  # type: ignore[no-untyped-call]
+        runner.register_message(_FINISHED, gather)
 
 
 class Arrivals(FastHttpUser):
-    """The one user: it starts a greenlet an arrival. Run it with `--users 1`."""
+    """The one user of a process: it starts a greenlet an arrival."""
 
-    concurrency = _MOST_IN_FLIGHT
+    concurrency = MOST_IN_FLIGHT
+    sender: "ClassVar[Arrivals | None]" = None
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.payloads = build_payloads()
-        self.path = "/classify"
         self.options = environment.parsed_options or argparse.Namespace()
-        if self.options.model:
-            self.path += f"?{urlencode({'model': self.options.model})}"
         self.in_flight = Group()
         self.lags: list[float] = []
-        self.measured: list[dict[str, object]] = []
-        environment.events.request.add_listener(self._measure)  # type: ignore[no-untyped-call]
+        self.results: list[Result] = []
+        self.peak = 0
+        self.begin = 0.0
+
+    def on_start(self) -> None:
+        """Build what is sent, learn the classes, draw this process's share of the schedule."""
+        if Arrivals.sender is not None:  # the rate is an option, so a second user would only double it
+            raise StopUser
+        Arrivals.sender = self
+        options, scenario = self.options, SCENARIOS[self.options.scenario]
+        self.payloads = build_payloads(scenario.weights)
+        everything = [payload for payloads in self.payloads.values() for payload in payloads]
+        if options.classes:
+            self.classes = json.loads(options.classes)
+        else:
+            self.classes = rehearse(str(self.host).rstrip("/"), everything, options.model)
+        load = (scenario.weights, options.rate, options.duration, scenario.burst, options.seed)
+        index = max(0, getattr(self.environment.runner, "worker_index", 0)) % options.shares
+        self.arrivals = share_of(draw_arrivals(*load), index, options.shares, options.seed)
+
+    def on_stop(self) -> None:
+        """Let go of what is still on its way."""
+        if Arrivals.sender is self:
+            Arrivals.sender = None
+        self.in_flight.kill(block=False)
 
     @task
     def run_schedule(self) -> None:
-        """Send at the drawn times, wait for the last answers, write the results, end the run."""
-        options = self.options
-        rng = random.Random(0)  # noqa: S311 - a schedule, not a secret
-        end = time.perf_counter() + options.duration
-        due = time.perf_counter() + rng.expovariate(options.rate)
-        while due < end:
-            gevent.sleep(max(0.0, due - time.perf_counter()))
-            self.lags.append(1000 * (time.perf_counter() - due))
-            self.in_flight.spawn(self._send, rng.choice(self.payloads), due)
-            due += rng.expovariate(options.rate)
+        """Send at the drawn times, wait for the last answers, hand the results over, end."""
+        cpu_before, self.begin = time.process_time(), time.perf_counter()
+        in_time = 0
+        for arrival in self.arrivals:
+            gevent.sleep(max(0.0, self.begin + arrival.due - time.perf_counter()))
+            sent = time.perf_counter() - self.begin
+            self.lags.append(1000 * (sent - arrival.due))
+            in_time += sent <= self.options.duration
+            self.in_flight.spawn(self._send, arrival)
+            self.peak = max(self.peak, len(self.in_flight))
+        gevent.sleep(max(0.0, self.begin + self.options.duration - time.perf_counter()))
+        cpu = (time.process_time() - cpu_before) / (time.perf_counter() - self.begin)
         self.in_flight.join(timeout=_DRAIN_SECONDS)
-        if options.results:
-            results = {"requests": self.measured, "offered": len(self.lags), "generator_lags_ms": self.lags}
-            Path(options.results).write_text(json.dumps(results), encoding="utf-8")
+        generator = Generator(cpu, len(self.arrivals), in_time, self.peak, self.lags)
         if self.environment.runner is not None:
-            self.environment.runner.quit()
+            self.environment.runner.send_message(_FINISHED, to_message(self.results, generator))
+        raise StopUser
 
-    def _send(self, payload: Payload, due: float) -> None:
-        headers = {"Content-Type": CONTENT_TYPE}
+    def _send(self, arrival: Arrival) -> None:
+        payload = self._payload(arrival)
         with self.client.post(
-            self.path,
+            target(payload, self.options.model),
             data=payload.body,  # type: ignore[arg-type]  # bytes go out as they are
-            headers=headers,
-            name=payload.name,
+            headers={"Content-Type": payload.content_type},
+            name=payload.kind,
             catch_response=True,
         ) as response:
-            answer = response.text or ""
-            if response.status_code != 200 or '"prediction"' not in answer:
-                response.failure(f"status {response.status_code}: {answer[:200] or response.error}")
-            response.request_meta["response_time"] = 1000 * (time.perf_counter() - due)
+            milliseconds = 1000 * (time.perf_counter() - self.begin - arrival.due)
+            status, text = response.status_code, response.text or ""
+            error = check_answer(payload, status, text, self.classes.get(payload.key))
+            if error is not None:
+                error = error if status else f"no answer: {response.error}"
+                response.failure(error)
+            else:
+                response.success()
+            response.request_meta["response_time"] = milliseconds
+            retry_after = response.headers.get("retry-after") if response.headers else None
+        self.results.append(Result(payload.kind, milliseconds, error, status, retry_after, arrival.due))
 
-    def _measure(
-        self,
-        name: str,
-        response_time: float,
-        response: FastResponse,
-        exception: Exception | None,
-        **_: object,
-    ) -> None:
-        self.measured.append(
-            {
-                "name": name,
-                "milliseconds": response_time,
-                "error": None if exception is None else str(exception),
-                "status": response.status_code,
-                "retry_after": response.headers.get("retry-after") if response.headers else None,
-            }
-        )
+    def _payload(self, arrival: Arrival) -> Payload:
+        payloads = self.payloads[arrival.kind]
+        return payloads[int(arrival.pick * len(payloads))]

@@ -7,21 +7,22 @@ gets about as much done as at its peak, and still says how it is.
 
 import argparse
 import contextlib
-import os
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from loadtest.drive import LocustError, Measured, drive
+from loadtest.drive import Load, LocustError, drive
 from loadtest.options import positive
-from loadtest.server import ServerError, Service, running_service
-from loadtest.verdict import Result, percentile
+from loadtest.results import Measured, Result, percentile
+from loadtest.server import ServerError, Service
+from loadtest.target import apart
 
 _PROBES = ("/health", "/metrics")
 _PROBE_PAUSE_SECONDS = 0.5
+_SCENARIO = "light"  # each request about as much work as another, so that counting them means something
 _FIRST_RATE, _STEP = 100.0, 1.3
 _PAST = 1.5  # times the best so far; where this much is offered and no more is answered, that was the peak
 
@@ -104,14 +105,14 @@ def measure_overload(
     """Find the peak, or take `rate` for it, then offer `times` of it for `duration` seconds."""
     peak = rate or _find_peak(service.url, step_seconds)
     with _probing(service.url) as probes:
-        measured = drive(service.url, times * peak, duration)
+        measured = drive(service.url, Load(times * peak, duration, _SCENARIO))
     return _judge(measured, peak, duration, probes)
 
 
 def _find_peak(url: str, seconds: float) -> float:
     best, rate = 0.0, _FIRST_RATE
     while rate < _PAST * max(best, _FIRST_RATE):
-        measured = drive(url, rate, seconds)
+        measured = drive(url, Load(rate, seconds, _SCENARIO))
         goodput = sum(result.error is None for result in measured.results) / seconds
         offered = measured.offered / seconds
         print(f"at {offered:6.0f}/s offered: {goodput:6.0f}/s answered", file=sys.stderr)
@@ -156,26 +157,6 @@ def _probing(url: str) -> Iterator[Probes]:
     finally:
         stop.set()
         thread.join()
-
-
-@contextlib.contextmanager
-def apart(command: Sequence[str]) -> Iterator[Service]:
-    """The service on all CPUs but one, which the generator gets, so that neither slows the other.
-
-    Raises:
-        ServerError: there is only one CPU, or the service did not start.
-    """
-    usable = os.sched_getaffinity(0)
-    if len(usable) < 2:
-        raise ServerError("there is one usable CPU, but service and generator need one each")
-    own = min(usable)
-    os.sched_setaffinity(0, usable - {own})
-    try:
-        with running_service(command, {"GLIMPSE_LOG_FORMAT": "json"}) as service:
-            os.sched_setaffinity(0, {own})
-            yield service
-    finally:
-        os.sched_setaffinity(0, usable)
 
 
 def _parse() -> argparse.Namespace:

@@ -1,50 +1,107 @@
-"""Pictures on disk in, ready multipart bodies out, built once so that the generator only sends."""
+"""A kind of request in, ready bodies out, built before the run so that the generator only sends."""
 
-import io
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from PIL import Image
+from loadtest import pictures
+from loadtest.scenarios import BAD, BATCH, CIFAR, PHONE, WEB
 
-PICTURES = Path(__file__).parent / "pictures"
 _BOUNDARY = "glimpse-load-test"
-CONTENT_TYPE = f"multipart/form-data; boundary={_BOUNDARY}"
-_PHOTO_SIZE = (640, 480)
+_FORM = f"multipart/form-data; boundary={_BOUNDARY}"
+_PHONES = 3  # pictures of 3 MB each
+_A_BATCH = 16
 
 
 @dataclass(frozen=True)
 class Payload:
-    """A request's body and the name that its times are reported under."""
+    """A request, and what its answer has to be.
 
-    name: str
+    `kind` is what its times are reported under; `shows` has an entry for each picture in it; `code` is the
+    error's, where `status` says that there has to be one.
+    """
+
+    key: str
+    kind: str
+    path: str
+    content_type: str
     body: bytes
+    shows: tuple[str, ...] = ()
+    status: int = 200
+    code: str | None = None
 
 
-def build_payloads() -> list[Payload]:
-    """CIFAR-10 test pictures as PNG 32x32, and one JPEG of 640x480, each with equal weight."""
-    paths = sorted(PICTURES.glob("*.png"))
-    payloads = [Payload("png 32x32", _multipart(path.name, path.read_bytes(), "image/png")) for path in paths]
-    photo = _multipart("photo.jpg", _photo(paths), "image/jpeg")
-    return [*payloads, Payload("jpeg 640x480", photo)]
+def build_payloads(kinds: Iterable[str]) -> dict[str, list[Payload]]:
+    """Different requests of each kind."""
+    return {kind: _BUILDERS[kind]() for kind in kinds}
 
 
-def _photo(paths: list[Path]) -> bytes:
-    """The pictures tiled: as much detail as a real photo of that size, without keeping one."""
-    tiles = [Image.open(path).convert("RGB") for path in paths]
-    width, height = _PHOTO_SIZE
-    photo = Image.new("RGB", _PHOTO_SIZE)
-    side = tiles[0].width
-    corners = [(x, y) for y in range(0, height, side) for x in range(0, width, side)]
-    for index, corner in enumerate(corners):
-        photo.paste(tiles[index % len(tiles)], corner)
-    buffer = io.BytesIO()
-    photo.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
+def _cifar() -> list[Payload]:
+    return [_one(CIFAR, name, pictures.png(name), f"{name}.png") for name in pictures.names()]
 
 
-def _multipart(filename: str, data: bytes, media_type: str) -> bytes:
-    head = (
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
-        f"Content-Type: {media_type}\r\n\r\n"
+def _web() -> list[Payload]:
+    size = pictures.WEB_SIZE
+    return [_one(WEB, name, pictures.jpeg(name, size), f"{name}.jpg") for name in pictures.names()]
+
+
+def _phone() -> list[Payload]:
+    size = pictures.PHONE_SIZE
+    return [
+        _one(PHONE, name, pictures.jpeg(name, size), f"{name}.jpg") for name in pictures.names()[:_PHONES]
+    ]
+
+
+def _batch() -> list[Payload]:
+    names = pictures.names()
+    payloads = []
+    for first in range(len(names)):
+        shows = tuple(names[(first + index) % len(names)] for index in range(_A_BATCH))
+        parts = [("files", f"{name}.png", pictures.png(name)) for name in shows]
+        key = f"{BATCH} from {names[first]}"
+        payloads.append(Payload(key, BATCH, "/classify/batch", _FORM, _form(parts), shows))
+    return payloads
+
+
+def _bad() -> list[Payload]:
+    whole = pictures.png(pictures.names()[0])
+    text = _form([("file", "cat.jpg", b"I am not a picture")])
+    cut = _form([("file", "cat.png", whole[: len(whole) // 2])])
+    nameless = _form([("picture", "cat.png", whole)])
+    rows = (
+        ("text", _FORM, text, 415, "unsupported_format"),
+        ("broken off", _FORM, cut, 422, "undecodable_image"),
+        ("wrong field", _FORM, nameless, 422, "missing_file"),
+        ("nothing", "image/png", b"", 400, "empty_body"),
+        ("half a form", _FORM, text[: len(text) // 2], 400, "malformed_multipart"),
     )
-    return head.encode() + data + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    return [
+        Payload(f"{BAD}: {name}", BAD, "/classify", content_type, body, (), status, code)
+        for name, content_type, body, status, code in rows
+    ]
+
+
+_BUILDERS: dict[str, Callable[[], list[Payload]]] = {
+    CIFAR: _cifar,
+    WEB: _web,
+    PHONE: _phone,
+    BATCH: _batch,
+    BAD: _bad,
+}
+
+
+def _one(kind: str, name: str, data: bytes, filename: str) -> Payload:
+    body = _form([("file", filename, data)])
+    return Payload(f"{kind} {name}", kind, "/classify", _FORM, body, (name,))
+
+
+def _form(parts: Sequence[tuple[str, str, bytes]]) -> bytes:
+    """A multipart body of (field, filename, content)."""
+    pieces = []
+    for field, filename, data in parts:
+        media_type = "image/png" if filename.endswith("png") else "image/jpeg"
+        head = (
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="{filename}"\r\n'
+            f"Content-Type: {media_type}\r\n\r\n"
+        )
+        pieces.append(head.encode() + data + b"\r\n")
+    return b"".join(pieces) + f"--{_BOUNDARY}--\r\n".encode()

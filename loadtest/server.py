@@ -42,7 +42,7 @@ def running_service(
     Raises:
         ServerError: the process ended, or was not ready in START_SECONDS.
     """
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "GLIMPSE_HOST": "127.0.0.1", "GLIMPSE_PORT": str(port), **settings}
     with log.open("wb") if log else nullcontext() as stderr:
@@ -74,7 +74,8 @@ def check_service(url: str) -> None:
         raise ServerError(f"--url {url}: no service is ready there: {error}") from error
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,62 +1,60 @@
-"""Every request's time in, a sentence on whether the service held its promise out."""
+"""A run's measurements in, sentences on what it did not hold out."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from loadtest.results import Measured, Result, percentile
+from loadtest.slo import Slo
+
+_LEAST_OFFERED = 0.99
+_MOST_CPU = 0.9
+_LAG_SHARE, _LEAST_LAG_MS = 0.2, 5.0  # of the tightest limit, that the generator may be late (p99)
+_IN_FLIGHT = 1000  # connections that a generator opens at most
 
 
-@dataclass(frozen=True)
-class Result:
-    """One request, timed from the moment it was due."""
-
-    name: str
-    milliseconds: float
-    error: str | None
-    status: int = 200  # 0 where nothing was answered
-    retry_after: str | None = None  # the answer's header
+def find_breaches(measured: Measured, slos: Sequence[Slo]) -> list[str]:
+    """What the run did not hold, a sentence each; empty when all is well."""
+    if not measured.results:
+        return ["no request was answered"]
+    ordered = sorted(result.milliseconds for result in measured.results)
+    broken = [breach for slo in slos if (breach := slo.breach(ordered))]
+    return [*_failures(measured), *broken, *find_bottlenecks(measured, slos)]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Percentiles of one kind of request, in milliseconds."""
+def find_bottlenecks(measured: Measured, slos: Sequence[Slo]) -> list[str]:
+    """Where the generator, and not the service, may have decided the times."""
+    found = []
+    share = measured.sent_in_time / max(1, measured.offered)
+    if share < _LEAST_OFFERED:
+        rates = (one / measured.seconds for one in (measured.sent_in_time, measured.offered))
+        found.append("only {:.1f} of {:.1f} requests/s were offered".format(*rates) + f", {share:.1%}")
+    most_lag = max(_LEAST_LAG_MS, _LAG_SHARE * min((slo.limit for slo in slos), default=0.0))
+    if (lag := lag_p99(measured)) > most_lag:
+        found.append(
+            f"the generator was the bottleneck: it was late by {lag:.2f} ms (p99), more than {most_lag:g} ms"
+        )
+    busiest = max(one.cpu for one in measured.generators)
+    if busiest > _MOST_CPU:
+        found.append(
+            f"the generator was the bottleneck: a process of it took {busiest:.0%} of a CPU, more than "
+            f"{_MOST_CPU:.0%}; raise --processes"
+        )
+    if max(one.peak_in_flight for one in measured.generators) >= _IN_FLIGHT:
+        found.append(f"{_IN_FLIGHT} requests were in flight, so that more had to wait in the generator")
+    return found
 
-    name: str
-    count: int
-    p50: float
-    p95: float
-    p99: float
-    largest: float
+
+def lag_p99(measured: Measured) -> float:
+    """How late the generator was, in milliseconds."""
+    lags = measured.lags_ms
+    return percentile(lags, 0.99) if lags else 0.0
 
 
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest of the ascending values that at least `share` (0..1) of them do not exceed."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
-def summarise(name: str, results: Sequence[Result]) -> Summary:
-    """Percentiles over `results`, of which there must be at least one."""
-    times = sorted(result.milliseconds for result in results)
-    p50, p95, p99 = (percentile(times, share) for share in (0.50, 0.95, 0.99))
-    return Summary(name, len(times), p50, p95, p99, times[-1])
-
-
-def find_breaches(results: Sequence[Result], offered: int, limit_p95: float) -> list[str]:
-    """What the run did not hold, a sentence each; empty when all is well.
-
-    Args:
-        results: of every request that was answered or failed.
-        offered: how many were due.
-        limit_p95: milliseconds; reaching it is a breach.
-    """
-    if not results:
-        return ["no request was made"]
-    breaches = []
-    failed = [result for result in results if result.error is not None]
+def _failures(measured: Measured) -> list[str]:
+    results, offered = measured.results, measured.offered
+    failed: list[Result] = [result for result in results if result.error is not None]
+    found = []
     if failed:
-        breaches.append(f"{len(failed)} of {len(results)} requests failed, the first with: {failed[0].error}")
+        found.append(f"{len(failed)} of {len(results)} requests failed, the first with: {failed[0].error}")
     if len(results) < offered:
-        breaches.append(f"{offered - len(results)} of {offered} requests were never answered")
-    p95 = summarise("all", results).p95
-    if p95 >= limit_p95:
-        breaches.append(f"p95 is {p95:.2f} ms, {p95 - limit_p95:.2f} ms over the limit of {limit_p95:g} ms")
-    return breaches
+        found.append(f"{offered - len(results)} of {offered} requests were never answered")
+    return found

@@ -1,10 +1,26 @@
 import pytest
 
-from loadtest.verdict import Result, find_breaches, percentile, summarise
+from loadtest.results import Generator, Measured, Result, percentile, summarise
+from loadtest.slo import Slo
+from loadtest.verdict import find_breaches
+
+P95 = [Slo("p95", 50)]
 
 
 def results(*milliseconds: float) -> list[Result]:
     return [Result("png", value, None) for value in milliseconds]
+
+
+def run(
+    results: list[Result],
+    offered: int = 100,
+    in_time: int | None = None,
+    cpu: float = 0.1,
+    lag: float = 0.1,
+    in_flight: int = 1,
+) -> Measured:
+    in_time = offered if in_time is None else in_time
+    return Measured(results, [Generator(cpu, offered, in_time, in_flight, [lag] * offered)], seconds=10)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1.0, 100), (0.001, 1)])
@@ -20,23 +36,50 @@ def test_summary_does_not_need_its_input_in_order() -> None:
 
 
 def test_run_within_the_limit_has_no_breach() -> None:
-    assert find_breaches(results(*[10] * 96, *[500] * 4), offered=100, limit_p95=50) == []
+    assert find_breaches(run(results(*[10] * 96, *[500] * 4)), P95) == []
 
 
 def test_p95_over_the_limit_says_by_how_much() -> None:
-    assert find_breaches(results(*[10] * 94, *[62] * 6), offered=100, limit_p95=50) == [
+    assert find_breaches(run(results(*[10] * 94, *[62] * 6)), P95) == [
         "p95 is 62.00 ms, 12.00 ms over the limit of 50 ms"
     ]
 
 
+def test_every_bound_that_breaks_is_named() -> None:
+    slos = [Slo("p50", 5), Slo("p99", 20), Slo("max", 15)]
+    found = find_breaches(run(results(*[10] * 99, 16)), slos)
+    assert [breach.split()[0] for breach in found] == ["p50", "max"]
+
+
 def test_failed_request_is_a_breach_and_shows_its_error() -> None:
-    (breach,) = find_breaches([*results(1, 1), Result("png", 1, "status 503")], offered=3, limit_p95=50)
+    (breach,) = find_breaches(run([*results(1, 1), Result("png", 1, "status 503")], offered=3), P95)
     assert breach == "1 of 3 requests failed, the first with: status 503"
 
 
 def test_request_without_an_answer_is_a_breach() -> None:
-    assert find_breaches(results(1), offered=3, limit_p95=50) == ["2 of 3 requests were never answered"]
+    assert find_breaches(run(results(1), offered=3), P95) == ["2 of 3 requests were never answered"]
 
 
 def test_run_without_requests_is_a_breach() -> None:
-    assert find_breaches([], offered=0, limit_p95=50) == ["no request was made"]
+    assert find_breaches(run([], offered=0), P95) == ["no request was answered"]
+
+
+def test_rate_that_was_not_reached_is_a_breach() -> None:
+    (breach,) = find_breaches(run(results(*[1] * 100), in_time=98), P95)
+    assert breach == "only 9.8 of 10.0 requests/s were offered, 98.0%"
+
+
+def test_generator_out_of_cpu_is_a_breach() -> None:
+    (breach,) = find_breaches(run(results(*[1] * 100), cpu=0.97), P95)
+    assert "97% of a CPU, more than 90%; raise --processes" in breach
+
+
+def test_late_generator_is_a_breach_in_proportion_to_the_limit() -> None:
+    (breach,) = find_breaches(run(results(*[20] * 100), lag=12), P95)
+    assert "late by 12.00 ms (p99), more than 10 ms" in breach
+    assert find_breaches(run(results(*[20] * 100), lag=12), [Slo("p95", 500)]) == []
+
+
+def test_generator_that_ran_out_of_connections_is_a_breach() -> None:
+    (breach,) = find_breaches(run(results(*[1] * 100), in_flight=1000), P95)
+    assert breach.startswith("1000 requests were in flight")

@@ -1,0 +1,78 @@
+"""A service and a load in, one judged run out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loadtest import histogram
+from loadtest.drive import Load, drive
+from loadtest.results import Measured, Summary, percentile, summarise_kinds
+from loadtest.slo import Slo
+from loadtest.verdict import find_breaches, lag_p99
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was measured, and what to think of it, in sentences."""
+
+    load: Load
+    measured: Measured
+    breaches: list[str]
+    notes: list[str]
+    server: histogram.ServerView | None
+
+    @property
+    def summaries(self) -> list[Summary]:
+        """Percentiles by kind, of all last."""
+        return summarise_kinds(self.measured.results)
+
+    @property
+    def offered_rate(self) -> float:
+        """Requests per second that were due."""
+        return self.measured.offered / self.measured.seconds
+
+    @property
+    def achieved_rate(self) -> float:
+        """Requests per second that were sent while they were due."""
+        return self.measured.sent_in_time / self.measured.seconds
+
+    @property
+    def cpu(self) -> float:
+        """Share of a CPU that the busiest generator took."""
+        return max(one.cpu for one in self.measured.generators)
+
+    def describe(self) -> str:
+        """Its figures, a line each."""
+        lines = [f"{'milliseconds':<16}{'n':>8}{'p50':>10}{'p95':>10}{'p99':>10}{'max':>10}"]
+        for row in self.summaries:
+            times = "".join(f"{value:>10.2f}" for value in (row.p50, row.p95, row.p99, row.largest))
+            lines.append(f"{row.name:<16}{row.count:>8}{times}")
+        lines.append(
+            f"\n{self.measured.offered} requests, {self.offered_rate:.1f}/s, were due and "
+            f"{self.achieved_rate:.1f}/s sent; the generator was late by {lag_p99(self.measured):.2f} ms "
+            f"(p99) and took {self.cpu:.0%} of a CPU"
+        )
+        return "\n".join([*lines, *self.notes])
+
+
+def measure(
+    url: str, load: Load, slos: Sequence[Slo], classes: Mapping[str, Sequence[str]] | None = None
+) -> Run:
+    """Drive the service once and judge it.
+
+    Raises:
+        LocustError: locust could not run.
+        ServerError: the service's answers were not as they have to be even before the load.
+    """
+    before = histogram.read_buckets(url)
+    measured = drive(url, load, classes)
+    answered = [result for result in measured.results if result.status]
+    view = None
+    if before is not None:
+        after = histogram.read_after(url, before, len(answered))
+        view = None if after is None else histogram.view(before, after)
+    times = sorted(result.milliseconds for result in answered)
+    notes = []
+    if times and measured.lags_ms:
+        lag = percentile(measured.lags_ms, 0.95)
+        notes = histogram.reconcile(percentile(times, 0.95), lag, len(times), view)
+    return Run(load, measured, find_breaches(measured, slos), notes, view)

@@ -1,0 +1,96 @@
+"""What a run measured: every request's time and outcome, and how the generator itself fared."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """One request, timed from the moment it was due."""
+
+    name: str
+    milliseconds: float
+    error: str | None
+    status: int = 200  # 0 where nothing was answered
+    retry_after: str | None = None  # the answer's header
+    due: float = 0.0  # seconds since the run began
+
+
+@dataclass(frozen=True)
+class Generator:
+    """One process that sent requests."""
+
+    cpu: float  # share of one CPU that it took while it sent, 0..1
+    offered: int  # requests that were due
+    sent_in_time: int  # of them, before the run's end
+    peak_in_flight: int
+    lags_ms: list[float]  # how late each request was sent
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a run: of every answer or failure, from all generators."""
+
+    results: list[Result]
+    generators: list[Generator]
+    seconds: float  # during which requests were due
+
+    @property
+    def offered(self) -> int:
+        """How many requests were due."""
+        return sum(one.offered for one in self.generators)
+
+    @property
+    def sent_in_time(self) -> int:
+        """How many of them were sent before the run's end."""
+        return sum(one.sent_in_time for one in self.generators)
+
+    @property
+    def lags_ms(self) -> list[float]:
+        """How late each request was sent, in ascending order."""
+        return sorted(lag for one in self.generators for lag in one.lags_ms)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Percentiles of one kind of request, in milliseconds."""
+
+    name: str
+    count: int
+    p50: float
+    p95: float
+    p99: float
+    largest: float
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The smallest of the ascending values that at least `share` (0..1) of them do not exceed."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def summarise(name: str, results: Sequence[Result]) -> Summary:
+    """Percentiles over `results`, of which there must be at least one."""
+    times = sorted(result.milliseconds for result in results)
+    p50, p95, p99 = (percentile(times, share) for share in (0.50, 0.95, 0.99))
+    return Summary(name, len(times), p50, p95, p99, times[-1])
+
+
+def summarise_kinds(results: Sequence[Result]) -> list[Summary]:
+    """A summary of each kind, and one of all last; none where there are no results."""
+    names = sorted({result.name for result in results})
+    kinds = [summarise(name, [one for one in results if one.name == name]) for name in names]
+    return [*kinds, summarise("all", results)] if results else []
+
+
+def to_message(results: Sequence[Result], generator: Generator) -> dict[str, Any]:
+    """What one generator measured, as JSON-able values."""
+    return {"results": [asdict(result) for result in results], "generator": asdict(generator)}
+
+
+def merge(messages: Sequence[Mapping[str, Any]], seconds: float) -> Measured:
+    """What all generators measured, with every single time kept."""
+    results = [Result(**one) for message in messages for one in message["results"]]
+    results.sort(key=lambda result: result.due)
+    return Measured(results, [Generator(**message["generator"]) for message in messages], seconds)

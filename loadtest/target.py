@@ -1,0 +1,74 @@
+"""Options in, the service to be measured out: one that runs already, or one that is started and stopped."""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.server import ServerError, Service, check_service, running_service
+
+
+@dataclass(frozen=True)
+class Target:
+    """A service that is ready, and how many CPUs it may use; None where that can't be known."""
+
+    url: str
+    cpus: int | None
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Let the caller say which service."""
+    parser.add_argument("--url", help="a running service (default: one is started and stopped)")
+    parser.add_argument("--server-python", default=sys.executable, help="interpreter that starts the service")
+    parser.add_argument(
+        "--apart", action="store_true", help="start the service on all CPUs but one, which the generator gets"
+    )
+
+
+@contextlib.contextmanager
+def open_target(arguments: argparse.Namespace) -> Iterator[Target]:
+    """The service that the options ask for.
+
+    Raises:
+        ServerError: nothing is ready at the URL, or the service did not start.
+    """
+    if arguments.url:
+        if arguments.apart:
+            raise ServerError(f"--apart: {arguments.url} runs already; leave out --url or --apart")
+        check_service(arguments.url)
+        yield Target(arguments.url.rstrip("/"), None)
+        return
+    command = [arguments.server_python, "-m", "service"]
+    start = apart if arguments.apart else running_service
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "service.log"  # written as in production, and not onto the verdict
+        try:
+            with start(command, log=log) as service:
+                yield Target(service.url, len(os.sched_getaffinity(service.process.pid)))
+        except ServerError as error:
+            said = log.read_text(encoding="utf-8").splitlines()[-1:] if log.exists() else []
+            raise ServerError("; the last of its log: ".join([str(error), *said])) from error
+
+
+@contextlib.contextmanager
+def apart(command: Sequence[str], log: Path | None = None) -> Iterator[Service]:
+    """The service on all CPUs but one, which the generator gets, so that neither slows the other.
+
+    Raises:
+        ServerError: there is only one CPU, or the service did not start.
+    """
+    usable = os.sched_getaffinity(0)
+    if len(usable) < 2:
+        raise ServerError("there is one usable CPU, but service and generator need one each")
+    own = min(usable)
+    os.sched_setaffinity(0, usable - {own})
+    try:
+        with running_service(command, {"GLIMPSE_LOG_FORMAT": "json"}, log) as service:
+            os.sched_setaffinity(0, {own})
+            yield service
+    finally:
+        os.sched_setaffinity(0, usable)

@@ -7,10 +7,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from loadtest import options
 from loadtest.drive import Load, LocustError, learn_classes
-from loadtest.measure import Run, measure
+from loadtest.facts import gather
+from loadtest.measure import Run, measure, sum_up
+from loadtest.record import RecordError, build_record, read_bench
+from loadtest.report import write_comparison, write_report
 from loadtest.scenarios import SCENARIOS, describe_scenarios
 from loadtest.server import ServerError
 from loadtest.slo import Slo
@@ -21,17 +25,29 @@ def main() -> int:
     """Parse, run, print the table and the verdict."""
     arguments = _parse()
     try:
-        return _test(arguments)
-    except (ServerError, LocustError, OSError) as error:
+        return _compare(arguments) if arguments.compare else _test(arguments)
+    except (ServerError, LocustError, RecordError, OSError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 2
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    print(f"written: {write_comparison(arguments.report or Path(), *arguments.compare)}")
+    return 0
+
+
 def _test(arguments: argparse.Namespace) -> int:
-    slos = arguments.slo or [Slo("p95", 50.0)]
+    slos, load = arguments.slo or [Slo("p95", 50.0)], _load(arguments)
+    bench = read_bench(arguments.bench) if arguments.bench else None
     with open_target(arguments) as target:
-        runs = _measure(target, _load(arguments), slos, arguments.repeats)
-    return _print_verdict(runs, slos)
+        runs = _measure(target, load, slos, arguments.repeats)
+        facts = gather(target, load)
+    verdict = sum_up(runs, slos)
+    print("\n".join(verdict))
+    if arguments.report:
+        record = build_record(runs, slos, facts, verdict, bench=bench)
+        print(f"written: {write_report(arguments.report, record)}")
+    return 1 if any(run.breaches for run in runs) else 0
 
 
 def _measure(target: Target, load: Load, slos: Sequence[Slo], repeats: int) -> list[Run]:
@@ -42,18 +58,6 @@ def _measure(target: Target, load: Load, slos: Sequence[Slo], repeats: int) -> l
         print(f"{run.describe()}\n", flush=True)
         runs.append(run)
     return runs
-
-
-def _print_verdict(runs: Sequence[Run], slos: Sequence[Slo]) -> int:
-    for index, run in enumerate(runs, start=1):
-        where = f" (run {index} of {len(runs)})" if len(runs) > 1 else ""
-        for breach in run.breaches:
-            print(f"FAILED: {breach}{where}")
-    if any(run.breaches for run in runs):
-        return 1
-    held = ", ".join(map(str, slos))
-    print(f"PASSED: {held} at {runs[0].achieved_rate:.1f}/s, and nothing failed")
-    return 0
 
 
 def _load(arguments: argparse.Namespace) -> Load:
@@ -89,6 +93,15 @@ def _parse() -> argparse.Namespace:
         help="bound such as p95=50ms, of p50, p95, p99 and max; several are possible (default: p95=50ms)",
     )
     add("--repeats", type=options.count, default=1, help="runs, each of which has to hold (default: 1)")
+    add("--report", type=Path, metavar="FOLDER", help="folder for report.html and report.json")
+    add("--bench", type=Path, metavar="FILE", help="what 'make bench' wrote, to be shown in the report")
+    add(
+        "--compare",
+        type=Path,
+        nargs=2,
+        metavar=("A", "B"),
+        help="measure nothing; set two reports side by side",
+    )
     add("--processes", type=options.count, default=1, help="processes that send, here (default: 1)")
     add("--remote-workers", type=options.count, default=0, help="locust workers to wait for, from elsewhere")
     add("--master-port", type=options.count, default=5557, help="where they connect to (default: 5557)")

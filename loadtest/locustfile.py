@@ -23,8 +23,8 @@ from locust.rpc.protocol import Message
 from locust.runners import MasterRunner, Runner
 
 from loadtest.answers import check_answer
-from loadtest.payloads import Payload, build_payloads
-from loadtest.rehearsal import rehearse, target
+from loadtest.payloads import Payload, build_payloads, for_model
+from loadtest.rehearsal import rehearse
 from loadtest.results import Generator, Result, to_message
 from loadtest.scenarios import SCENARIOS
 from loadtest.schedule import Arrival, draw_arrivals, share_of
@@ -135,7 +135,7 @@ class Arrivals(FastHttpUser):
     def _send(self, arrival: Arrival) -> None:
         payload = self._payload(arrival)
         with self.client.post(
-            target(payload, self.options.model),
+            for_model(payload.path, self.options.model),
             data=payload.body,  # type: ignore[arg-type]  # bytes go out as they are
             headers={"Content-Type": payload.content_type},
             name=payload.kind,

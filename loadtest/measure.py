@@ -76,3 +76,13 @@ def measure(
         lag = percentile(measured.lags_ms, 0.95)
         notes = histogram.reconcile(percentile(times, 0.95), lag, len(times), view)
     return Run(load, measured, find_breaches(measured, slos), notes, view)
+
+
+def sum_up(runs: Sequence[Run], slos: Sequence[Slo]) -> list[str]:
+    """The verdict on all runs, each of which has to hold, a sentence for each breach or one for success."""
+    breaches = []
+    for index, run in enumerate(runs, start=1):
+        where = f" (run {index} of {len(runs)})" if len(runs) > 1 else ""
+        breaches += [f"FAILED: {breach}{where}" for breach in run.breaches]
+    held = ", ".join(map(str, slos))
+    return breaches or [f"PASSED: {held} at {runs[0].achieved_rate:.1f}/s, and nothing failed"]

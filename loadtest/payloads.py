@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from loadtest import pictures
 from loadtest.scenarios import BAD, BATCH, CIFAR, PHONE, WEB
@@ -33,6 +34,11 @@ class Payload:
 def build_payloads(kinds: Iterable[str]) -> dict[str, list[Payload]]:
     """Different requests of each kind."""
     return {kind: _BUILDERS[kind]() for kind in kinds}
+
+
+def for_model(path: str, model: str) -> str:
+    """The path that asks `model`; the service's default where it is empty."""
+    return f"{path}?{urlencode({'model': model})}" if model else path
 
 
 def _cifar() -> list[Payload]:

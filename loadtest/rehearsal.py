@@ -9,20 +9,14 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import urlencode
 
 from loadtest.answers import check_answer, classes_of
-from loadtest.payloads import Payload
+from loadtest.payloads import Payload, for_model
 from loadtest.scenarios import CIFAR
 from loadtest.server import ServerError
 
 _SECONDS = 30
 _LEAST_RIGHT = 0.7
-
-
-def target(payload: Payload, model: str) -> str:
-    """The path to send to; the service's default model where `model` is empty."""
-    return f"{payload.path}?{urlencode({'model': model})}" if model else payload.path
 
 
 def rehearse(url: str, payloads: Iterable[Payload], model: str = "") -> dict[str, list[str]]:
@@ -34,9 +28,10 @@ def rehearse(url: str, payloads: Iterable[Payload], model: str = "") -> dict[str
     everything = list(payloads)
     expected = {}
     for payload in everything:
-        status, text = _post(url + target(payload, model), payload)
+        address = url + for_model(payload.path, model)
+        status, text = _post(address, payload)
         if problem := check_answer(payload, status, text, None):
-            raise ServerError(f"{url}{target(payload, model)}, asked for a {payload.key}: {problem}")
+            raise ServerError(f"{address}, asked for a {payload.key}: {problem}")
         if payload.code is None:
             expected[payload.key] = classes_of(text)
     _check_right(url, everything, expected, _classes(url, model))
@@ -44,13 +39,13 @@ def rehearse(url: str, payloads: Iterable[Payload], model: str = "") -> dict[str
 
 
 def _classes(url: str, model: str) -> Sequence[str]:
-    query = f"?{urlencode({'model': model})}" if model else ""
+    address = url + for_model("/classes", model)
     try:
-        with urllib.request.urlopen(f"{url}/classes{query}", timeout=_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310
             names: Sequence[str] = json.load(answer)["classes"]
             return names
     except (OSError, ValueError, KeyError) as error:
-        raise ServerError(f"{url}/classes{query} does not name the model's classes: {error}") from error
+        raise ServerError(f"{address} does not name the model's classes: {error}") from error
 
 
 def _check_right(

@@ -1,0 +1,102 @@
+"""A service and this machine in, what a reader has to know to believe a measurement out."""
+
+import datetime as dt
+import json
+import os
+import platform
+import re
+import subprocess
+import urllib.request
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from loadtest.drive import Load
+from loadtest.payloads import for_model
+from loadtest.scenarios import SCENARIOS
+from loadtest.target import Target
+
+_ROOT = Path(__file__).resolve().parent.parent
+_CLIENT = ("locust", "gevent", "geventhttpclient", "pillow")
+_BUILD = re.compile(r"^glimpse_build_info{(.*)} 1", re.MULTILINE)
+_WORKERS = re.compile(r"^glimpse_workers (\S+)$", re.MULTILINE)
+_SECONDS = 5
+UNKNOWN = "not known"
+
+
+def gather(target: Target, load: Load) -> dict[str, str]:
+    """Facts by what they are called, in reading order."""
+    metrics = _get(f"{target.url}/metrics")
+    usable = len(os.sched_getaffinity(0))
+    own = (f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _CLIENT))
+    return {
+        "measured": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{_cpu()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        "CPUs of the service": f"{target.cpus}, by {_workers(metrics)} workers"
+        if target.cpus
+        else f"{UNKNOWN}: it ran before; {_workers(metrics)} workers",
+        "CPUs of the generator": f"{usable}, by {load.generators} "
+        + ("processes elsewhere" if load.remote_workers else "processes"),
+        "commit": _commit(),
+        "service": _build(metrics),
+        "client": ", ".join(own),
+        "model": _model(target.url, load.model),
+        "scenario": f"{load.scenario}: {SCENARIOS[load.scenario].description}",
+    }
+
+
+def _get(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - checked before
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return ""
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return found[1] if found else platform.machine()
+
+
+def _workers(metrics: str) -> str:
+    found = _WORKERS.search(metrics)
+    return f"{float(found[1]):g}" if found else UNKNOWN
+
+
+def _build(metrics: str) -> str:
+    found = _BUILD.search(metrics)
+    if not found:
+        return UNKNOWN
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', found[1]))
+    names = (("version", "Glimpse"), ("python", "Python"), ("onnxruntime", "ONNX Runtime"))
+    return ", ".join(f"{shown} {labels[name]}" for name, shown in names if name in labels)
+
+
+def _model(url: str, model: str) -> str:
+    text = _get(url + for_model("/model/info", model))
+    try:
+        info: dict[str, Any] = json.loads(text)
+        name, manifest, variant = info["model"], info["manifest"], info["variant"]
+        accuracy = manifest["variants"][variant]["accuracy"]
+    except (ValueError, KeyError):
+        return model or UNKNOWN
+    return f"{name['name']} version {name['version']}, {variant} in ONNX Runtime, accuracy {accuracy:.2%}"
+
+
+def _commit() -> str:
+    commit = _git(["rev-parse", "--short=12", "HEAD"])
+    if not commit:
+        return UNKNOWN
+    return f"{commit} with changes" if _git(["status", "--porcelain"]) else commit
+
+
+def _git(arguments: Sequence[str]) -> str:
+    command = ["git", "-C", str(_ROOT), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

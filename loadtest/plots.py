@@ -1,0 +1,114 @@
+"""A record in, its charts out."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from loadtest.record import Record
+from loadtest.results import percentile
+from loadtest.svg import Chart, Point, Series
+
+_MEASURES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+_MOST_BINS = 120
+_NINES = [(0.0, "0"), (0.301, "50"), (1.0, "90"), (2.0, "99"), (3.0, "99.9"), (4.0, "99.99")]
+
+
+def charts_of(record: Record) -> list[Chart]:
+    """Every chart that the record has figures for; of several runs, the times are those of the first."""
+    charts = [_knee(record)] if record["knee"] else []
+    if record["runs"]:
+        run = record["runs"][0]
+        charts += [_over_time(record, run), distribution([("run", record)]), _throughput(run), _errors(run)]
+    return charts
+
+
+def distribution(named: Sequence[tuple[str, Record]]) -> Chart:
+    """Latency at each percentile, for every run of every record and for the kinds where there is but one."""
+    series = []
+    for name, record in named:
+        for index, run in enumerate(record["runs"], start=1):
+            label = f"{name} {index}" if len(record["runs"]) > 1 else name
+            series.append(Series(label, _percentiles(run["requests"]["ms"])))
+    if len(series) == 1:
+        series = [Series("all", series[0].points), *_kinds(named[0][1]["runs"][0])]
+    furthest = max((x for one in series for x, _ in one.points), default=0.0)
+    ticks = [tick for tick in _NINES if tick[0] <= furthest]
+    limits = _limits(named[0][1])
+    return Chart(
+        "Distribution", "percent of requests that were faster", "ms", series, limits, ticks, log_y=True
+    )
+
+
+def _kinds(run: dict[str, Any]) -> list[Series]:
+    by_kind = defaultdict(list)
+    for kind, milliseconds in zip(run["requests"]["kind"], run["requests"]["ms"], strict=True):
+        by_kind[run["kinds"][kind]].append(milliseconds)
+    return [Series(kind, _percentiles(times)) for kind, times in by_kind.items()] if len(by_kind) > 1 else []
+
+
+def _percentiles(times: Sequence[float]) -> list[Point]:
+    """Evenly spaced in the number of nines, so that the slowest one in a thousand can be seen."""
+    ordered = sorted(times)
+    if not ordered:
+        return []
+    nines = math.log10(len(ordered))
+    places = [nines * step / 100 for step in range(101)]
+    return [(place, percentile(ordered, 1 - 10**-place)) for place in places]
+
+
+def _bins(run: dict[str, Any]) -> tuple[float, dict[int, list[int]]]:
+    """The width in seconds, and the indices of the requests due in each."""
+    width = max(1.0, math.ceil(run["seconds"] / _MOST_BINS))
+    bins: dict[int, list[int]] = {index: [] for index in range(math.ceil(run["seconds"] / width))}
+    for index, due in enumerate(run["requests"]["due_s"]):
+        bins[min(int(due / width), len(bins) - 1)].append(index)
+    return width, bins
+
+
+def _over_time(record: Record, run: dict[str, Any]) -> Chart:
+    width, bins = _bins(run)
+    times = {
+        bin_index: sorted(run["requests"]["ms"][index] for index in indices)
+        for bin_index, indices in bins.items()
+        if indices
+    }
+    series = [
+        Series(name, [(width * at, percentile(ordered, share)) for at, ordered in times.items()])
+        for name, share in _MEASURES
+    ]
+    return Chart("Latency over time", "s, when due", "ms", series, _limits(record), log_y=True)
+
+
+def _throughput(run: dict[str, Any]) -> Chart:
+    width, bins = _bins(run)
+    due = [(width * at, len(indices) / width) for at, indices in bins.items()]
+    answers: dict[int, int] = defaultdict(int)
+    requests = run["requests"]
+    for start, milliseconds, failed in zip(
+        requests["due_s"], requests["ms"], requests["failed"], strict=True
+    ):
+        answers[int((start + milliseconds / 1000) / width)] += not failed
+    answered = [(width * at, answers[at] / width) for at in sorted({*bins, *answers})]
+    series = [Series("due", due), Series("answered as they have to be", answered)]
+    return Chart("Throughput", "s", "requests/s", series)
+
+
+def _errors(run: dict[str, Any]) -> Chart:
+    width, bins = _bins(run)
+    failed = run["requests"]["failed"]
+    points = [(width * at, sum(failed[index] for index in indices) / width) for at, indices in bins.items()]
+    return Chart("Errors", "s, when due", "failed/s", [Series("failed", points)])
+
+
+def _knee(record: Record) -> Chart:
+    steps = sorted(record["knee"], key=lambda step: float(step["rate"]))
+    series = [
+        Series(name, [(step["rate"], step[name]) for step in steps if name in step], dots=True)
+        for name in ("p50", "p95", "p99")
+    ]
+    return Chart("Latency against rate", "requests/s offered", "ms", series, _limits(record), log_y=True)
+
+
+def _limits(record: Record) -> list[tuple[str, float]]:
+    return [(f"{slo['measure']} limit", slo["limit"]) for slo in record["slos"]]

@@ -1,0 +1,118 @@
+"""Judged runs in, one JSON-able record out: every single time, and all that a report is made of."""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from loadtest.measure import Run
+from loadtest.slo import Slo
+from loadtest.verdict import lag_p99
+
+SCHEMA = 1
+FILE = "report.json"
+Record = dict[str, Any]
+
+
+class RecordError(Exception):
+    """No record of ours."""
+
+
+def build_record(
+    runs: Sequence[Run],
+    slos: Sequence[Slo],
+    facts: Mapping[str, str],
+    verdict: Sequence[str],
+    knee: Sequence[Mapping[str, Any]] = (),
+    bench: Mapping[str, Any] | None = None,
+) -> Record:
+    """All that was measured; `verdict` is what the command says of it, a sentence each."""
+    return {
+        "schema": SCHEMA,
+        "facts": dict(facts),
+        "slos": [asdict(slo) for slo in slos],
+        "verdict": list(verdict),
+        "passed": all(not run.breaches for run in runs),
+        "runs": [_describe(run) for run in runs],
+        "spread": _spread(runs),
+        "knee": list(knee),
+        "bench": bench,
+    }
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Write it into the folder, which is made if need be; its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE
+    path.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """A record from its file, or from the folder that it is in.
+
+    Raises:
+        RecordError: there is none.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        record = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{str(path)!r} holds no report: give a folder that --report wrote") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        raise RecordError(f"{str(path)!r} holds no report of this version: measure again with --report")
+    return record
+
+
+def read_bench(path: Path) -> Mapping[str, Any]:
+    """What `python -m service.bench --json` wrote.
+
+    Raises:
+        RecordError: it is something else.
+    """
+    try:
+        bench: Mapping[str, Any] = json.loads(path.read_bytes())
+        bench["rows"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"--bench {str(path)!r}: no result of 'make bench' is there") from error
+    return bench
+
+
+def _describe(run: Run) -> Record:
+    results = run.measured.results
+    names = sorted({result.name for result in results})
+    errors = Counter(result.error for result in results if result.error is not None)
+    return {
+        "load": asdict(run.load),
+        "n": len(results),
+        "seconds": run.measured.seconds,
+        "offered_rate": run.offered_rate,
+        "achieved_rate": run.achieved_rate,
+        "lag_p99_ms": lag_p99(run.measured),
+        "cpu": run.cpu,
+        "breaches": run.breaches,
+        "notes": run.notes,
+        "summaries": [asdict(summary) for summary in run.summaries],
+        "errors": dict(errors.most_common()),
+        "kinds": names,
+        "requests": {
+            "due_s": [round(result.due, 4) for result in results],
+            "ms": [round(result.milliseconds, 3) for result in results],
+            "kind": [names.index(result.name) for result in results],
+            "failed": [int(result.error is not None) for result in results],
+        },
+    }
+
+
+def _spread(runs: Sequence[Run]) -> dict[str, list[float]]:
+    """Least, median and most of the runs, of each percentile over all kinds, in milliseconds."""
+    totals = [run.summaries[-1] for run in runs if run.summaries]
+    rows = {}
+    for name in ("p50", "p95", "p99", "largest"):
+        values = [getattr(total, name) for total in totals]
+        if values:
+            rows[name] = [min(values), statistics.median(values), max(values)]
+    return rows

@@ -1,0 +1,119 @@
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from loadtest.plots import charts_of, distribution
+from loadtest.record import RecordError, read_record
+from loadtest.svg import Chart, Series, draw
+from tests.support import ROOT
+
+KNEE = [
+    {"rate": 10.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "holds": True},
+    {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 9.0, "holds": False},
+]
+
+
+def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "loadtest", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def report(patient: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report of two runs."""
+    folder = tmp_path_factory.mktemp("reports") / "first"
+    bench = folder.parent / "bench.json"
+    row = {"model": "cnn", "variant": "int8", "batch": 1, "calls": 1000, "p50": 0.2, "p95": 0.3, "p99": 0.4}
+    bench.write_text(json.dumps({"rows": [{**row, "max": 1.0}]}), encoding="utf-8")
+    load = ("--rate", "30", "--duration", "2s", "--scenario", "light", "--model", "cnn", "--slo", "p95=2s")
+    kept = ("--repeats", "2", "--report", str(folder), "--bench", str(bench))
+    done = loadtest("--url", patient, *load, *kept)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_page_loads_nothing_from_elsewhere(report: Path) -> None:
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert not re.findall(r"""<(?:script|link|img|iframe)|\b(?:src|href)=|url\(|@import""", page)
+
+
+def test_page_has_every_chart(report: Path) -> None:
+    page = (report / "report.html").read_text(encoding="utf-8")
+    charts = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    titles = [ET.fromstring(chart).attrib["aria-label"] for chart in charts]  # noqa: S314 - our own
+    assert titles == ["Latency over time", "Distribution", "Throughput", "Errors"]
+
+
+@pytest.mark.parametrize(
+    "fact",
+    ["machine", "CPUs of the service", "CPUs of the generator", "commit", "service", "client", "model"],
+)
+def test_facts_a_reader_needs_are_there(report: Path, fact: str) -> None:
+    assert read_record(report)["facts"][fact]
+
+
+def test_facts_name_model_variant_and_mix(report: Path) -> None:
+    facts = read_record(report)["facts"]
+    assert re.match(r"cnn version \w+, (fp32|int8) in ONNX Runtime, accuracy", facts["model"])
+    assert "90% PNG of 32x32" in facts["scenario"]
+    assert "ONNX Runtime" in facts["service"]
+
+
+def test_json_has_every_single_time_of_each_run_finer_than_a_millisecond(report: Path) -> None:
+    runs = read_record(report)["runs"]
+    assert [run["n"] for run in runs] == [60, 60]
+    assert all(len(run["requests"]["ms"]) == 60 for run in runs)
+    assert any(milliseconds % 1 for run in runs for milliseconds in run["requests"]["ms"])
+
+
+def test_spread_is_least_median_and_most_of_the_runs(report: Path) -> None:
+    record = read_record(report)
+    p95 = sorted(run["summaries"][-1]["p95"] for run in record["runs"])
+    assert record["spread"]["p95"] == [p95[0], pytest.approx(sum(p95) / 2), p95[1]]
+
+
+def test_cost_of_http_is_shown_beside_the_model_alone(report: Path) -> None:
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert "The model alone, in process" in page
+    assert ("and the model alone 0.20 ms" in page) == ("int8" in read_record(report)["facts"]["model"])
+
+
+def test_knee_is_drawn_where_there_is_one(report: Path) -> None:
+    chart = charts_of({**read_record(report), "knee": KNEE})[0]
+    assert [series.name for series in chart.series] == ["p50", "p95", "p99"]
+    assert chart.series[2].points == [(10.0, 3.0), (20.0, 9.0)]
+
+
+def test_two_reports_are_set_side_by_side(report: Path, tmp_path: Path) -> None:
+    done = loadtest("--compare", str(report), str(report / "report.json"), "--report", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "+0.0%" in page
+    assert page.count("Latency over time") == 4  # as a name and as a title, of each
+
+
+def test_distribution_of_two_has_a_line_for_each_run(report: Path) -> None:
+    record = read_record(report)
+    chart = distribution([("a", record), ("b", record)])
+    assert [series.name for series in chart.series] == ["a 1", "a 2", "b 1", "b 2"]
+
+
+def test_what_is_no_report_is_refused(report: Path, tmp_path: Path) -> None:
+    done = loadtest("--compare", str(report), str(tmp_path))
+    assert done.returncode == 2
+    assert f"{str(tmp_path)!r} holds no report: give a folder that --report wrote" in done.stderr
+    (tmp_path / "report.json").write_text('{"schema": 0}', encoding="utf-8")
+    with pytest.raises(RecordError, match="no report of this version"):
+        read_record(tmp_path)
+
+
+@pytest.mark.parametrize("points", [[(0.0, 1.0)], [(0.0, 0.0), (1.0, 0.0)], [(5.0, 3.0), (5.0, 4.0)]])
+@pytest.mark.parametrize("log_y", [False, True])
+def test_flat_and_single_points_can_be_drawn(points: list[tuple[float, float]], log_y: bool) -> None:
+    drawn = draw(Chart("A & B", "x", "y", [Series("s", points)], log_y=log_y))
+    assert ET.fromstring(drawn).attrib["aria-label"] == "A & B"  # noqa: S314 - our own

@@ -21,7 +21,7 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve demo test screenshots train export loadtest overload check format lock clean
+.PHONY: help serve demo test screenshots train export loadtest capacity overload check format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,9 +52,15 @@ export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versio
 	case "$$run/" in */resnet/*) limits="$(LIMITS_resnet)";; */cnn/*) limits="$(LIMITS_cnn)";; esac; fi; \
 	$(DEV)/bin/python -m export "$$run" $$limits $(LIMITS); done
 
+# What 'make bench' measured is shown beside, where it did.
+BENCH = $(addprefix --bench ,$(wildcard runs/bench.json))
 LOADTEST := --server-python $(SERVICE)/bin/python $(if $(MODEL),--model $(MODEL)) $(addprefix --slo ,$(SLO))
 loadtest: $(SERVICE)/.installed $(DEV)/.dev ## does it hold? SLO=p95=50ms at RATE=50 SCENARIO=mixed for DURATION=30s
-	$(DEV)/bin/python -m loadtest $(LOADTEST) --rate $(RATE) --duration $(DURATION) --scenario $(SCENARIO) $(ARGS)
+	$(DEV)/bin/python -m loadtest $(LOADTEST) --rate $(RATE) --duration $(DURATION) --scenario $(SCENARIO) \
+		--report runs/loadtest $(BENCH) $(ARGS)
+
+capacity: $(SERVICE)/.installed $(DEV)/.dev ## the highest rate that holds SLO=p95=50ms SCENARIO=mixed MODEL=, and its knee
+	$(DEV)/bin/python -m loadtest.capacity $(LOADTEST) --scenario $(SCENARIO) --report runs/capacity $(BENCH) $(ARGS)
 
 overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
 	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python

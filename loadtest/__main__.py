@@ -15,7 +15,7 @@ from loadtest.facts import gather
 from loadtest.measure import Run, measure, sum_up
 from loadtest.record import RecordError, build_record, read_bench
 from loadtest.report import write_comparison, write_report
-from loadtest.scenarios import SCENARIOS, describe_scenarios
+from loadtest.scenarios import describe_scenarios
 from loadtest.server import ServerError
 from loadtest.slo import Slo
 from loadtest.target import Target, add_target_options, open_target
@@ -37,7 +37,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    slos, load = arguments.slo or [Slo("p95", 50.0)], _load(arguments)
+    slos, load = arguments.slo or [Slo("p95", 50.0)], options.load_of(arguments)
     bench = read_bench(arguments.bench) if arguments.bench else None
     with open_target(arguments) as target:
         runs = _measure(target, load, slos, arguments.repeats)
@@ -60,18 +60,6 @@ def _measure(target: Target, load: Load, slos: Sequence[Slo], repeats: int) -> l
     return runs
 
 
-def _load(arguments: argparse.Namespace) -> Load:
-    return Load(
-        arguments.rate,
-        arguments.duration,
-        arguments.scenario,
-        arguments.model,
-        processes=arguments.processes,
-        remote_workers=arguments.remote_workers,
-        master_port=arguments.master_port,
-    )
-
-
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loadtest",
@@ -80,18 +68,8 @@ def _parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_target_options(parser)
+    options.add_load_options(parser, rate=50.0, duration=30.0)
     add = parser.add_argument
-    add("--model", default="", help="model to ask for (default: the service's default)")
-    add("--scenario", choices=list(SCENARIOS), default="mixed", help="what is sent (default: mixed)")
-    add("--rate", type=options.positive, default=50.0, help="requests per second (default: 50)")
-    add("--duration", type=options.seconds, default=30.0, help="such as 60s or 2m (default: 30s)")
-    add(
-        "--slo",
-        type=options.slo,
-        action="append",
-        metavar="MEASURE=TIME",
-        help="bound such as p95=50ms, of p50, p95, p99 and max; several are possible (default: p95=50ms)",
-    )
     add("--repeats", type=options.count, default=1, help="runs, each of which has to hold (default: 1)")
     add("--report", type=Path, metavar="FOLDER", help="folder for report.html and report.json")
     add("--bench", type=Path, metavar="FILE", help="what 'make bench' wrote, to be shown in the report")
@@ -102,9 +80,6 @@ def _parse() -> argparse.Namespace:
         metavar=("A", "B"),
         help="measure nothing; set two reports side by side",
     )
-    add("--processes", type=options.count, default=1, help="processes that send, here (default: 1)")
-    add("--remote-workers", type=options.count, default=0, help="locust workers to wait for, from elsewhere")
-    add("--master-port", type=options.count, default=5557, help="where they connect to (default: 5557)")
     return parser.parse_args()
 
 

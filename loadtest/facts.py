@@ -36,14 +36,19 @@ def gather(target: Target, load: Load) -> dict[str, str]:
         "CPUs of the service": f"{target.cpus}, by {_workers(metrics)} workers"
         if target.cpus
         else f"{UNKNOWN}: it ran before; {_workers(metrics)} workers",
-        "CPUs of the generator": f"{usable}, by {load.generators} "
-        + ("processes elsewhere" if load.remote_workers else "processes"),
+        "CPUs of the generator": _generators(usable, load),
         "commit": _commit(),
         "service": _build(metrics),
         "client": ", ".join(own),
         "model": _model(target.url, load.model),
         "scenario": f"{load.scenario}: {SCENARIOS[load.scenario].description}",
     }
+
+
+def _generators(usable: int, load: Load) -> str:
+    if load.remote_workers:
+        return f"elsewhere, by {load.remote_workers} workers"
+    return f"{usable}, by one process" if load.processes == 1 else f"{usable}, by {load.processes} processes"
 
 
 def _get(url: str) -> str:

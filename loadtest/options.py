@@ -1,8 +1,10 @@
-"""What the commands' options accept."""
+"""What the commands' options are and accept."""
 
 import argparse
 import re
 
+from loadtest.drive import Load
+from loadtest.scenarios import SCENARIOS
 from loadtest.slo import Slo, SloError, parse_slo
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60}
@@ -40,3 +42,28 @@ def slo(text: str) -> Slo:
         return parse_slo(text)
     except SloError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_load_options(parser: argparse.ArgumentParser, rate: float, duration: float) -> None:
+    """Let the caller say what is sent and what has to hold, with these defaults."""
+    add = parser.add_argument
+    add("--model", default="", help="model to ask for (default: the service's default)")
+    add("--scenario", choices=list(SCENARIOS), default="mixed", help="what is sent (default: mixed)")
+    add("--rate", type=positive, default=rate, help=f"requests per second (default: {rate:g})")
+    add("--duration", type=seconds, default=duration, help=f"such as 60s or 2m (default: {duration:g}s)")
+    add(
+        "--slo",
+        type=slo,
+        action="append",
+        metavar="MEASURE=TIME",
+        help="bound such as p95=50ms, of p50, p95, p99 and max; several are possible (default: p95=50ms)",
+    )
+    add("--processes", type=count, default=1, help="processes that send, here (default: 1)")
+    add("--remote-workers", type=count, default=0, help="locust workers to wait for, from elsewhere")
+    add("--master-port", type=count, default=5557, help="where they connect to (default: 5557)")
+
+
+def load_of(arguments: argparse.Namespace) -> Load:
+    """What these options ask to be sent."""
+    names = ("rate", "duration", "scenario", "model", "processes", "remote_workers", "master_port")
+    return Load(**{name: getattr(arguments, name) for name in names})

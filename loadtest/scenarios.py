@@ -29,8 +29,9 @@ SCENARIOS = {
     "phone": Scenario("JPEG of 12 megapixels", {PHONE: 1}),
     "batch": Scenario("16 PNGs of 32x32 to /classify/batch", {BATCH: 1}),
     "mixed": Scenario(
-        "60% PNG of 32x32, 30% JPEG of 640x480, 5% JPEG of 12 megapixels, 5% batches of 16",
-        {CIFAR: 0.6, WEB: 0.3, PHONE: 0.05, BATCH: 0.05},
+        "62% PNG of 32x32, 30% JPEG of 640x480, 3% JPEG of 12 megapixels, 5% batches of 16",
+        # With 5% of the slowest kind, p95 would stand at the very step between two kinds, and jump.
+        {CIFAR: 0.62, WEB: 0.3, PHONE: 0.03, BATCH: 0.05},
     ),
     "light": Scenario("90% PNG of 32x32, 10% JPEG of 640x480", {CIFAR: 0.9, WEB: 0.1}),
     "hostile": Scenario(

@@ -70,7 +70,7 @@ def _bounds(values: Sequence[float], *, log: bool) -> tuple[float, float]:
     if log:
         positive = [value for value in values if value > 0] or [1.0]
         return 10 ** math.floor(math.log10(min(positive))), 1.1 * max(positive)
-    return 0.0, 1.05 * max(*values, 1e-9)
+    return 0.0, 1.05 * max(values) or 1.0
 
 
 def _scale(low: float, high: float, start: float, end: float, *, log: bool) -> Callable[[float], float]:

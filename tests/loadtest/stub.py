@@ -28,14 +28,18 @@ def classification(name: str) -> dict[str, object]:
 class StubServer(ThreadingHTTPServer):
     """Takes each picture for what its file name says; freezes for `frozen` of each `period` seconds.
 
-    From `confused_after` requests on, every picture is a ship to it.
+    From `confused_after` requests on, every picture is a ship to it. It does one after the other, each in
+    `work` seconds.
     """
 
     request_queue_size = 200
 
-    def __init__(self, frozen: float = 0, period: float = 1, confused_after: int = 10**9) -> None:
+    def __init__(
+        self, frozen: float = 0, period: float = 1, confused_after: int = 10**9, work: float = 0
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.frozen, self.period, self.confused_after = frozen, period, confused_after
+        self.work, self.lock = work, threading.Lock()
         self.started, self.requests = time.monotonic(), 0
 
     @property
@@ -46,6 +50,9 @@ class StubServer(ThreadingHTTPServer):
         """A freeze begins when a period does."""
         since = (time.monotonic() - self.started) % self.period
         time.sleep(max(0.0, self.frozen - since))
+        if self.work:
+            with self.lock:
+                time.sleep(self.work)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,88 @@
+"""Several processes send: one schedule shared, every single time merged. And the file in locust's web UI."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from loadtest.drive import LOCUSTFILE, Load, drive
+from loadtest.server import free_port
+from tests.support import ROOT, eventually
+
+LOCUST = (sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE))
+
+
+@contextlib.contextmanager
+def locust(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[str]]":
+    process = subprocess.Popen([*LOCUST, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_two_workers_share_one_schedule_and_every_time_comes_back(patient: str) -> None:
+    measured = drive(patient, Load(40, 3, "light", processes=2))
+    assert len(measured.generators) == 2
+    assert sorted(one.offered for one in measured.generators) == pytest.approx([60, 60], rel=0.3)
+    assert measured.offered == len(measured.results) == 120
+    assert len({result.due for result in measured.results}) == 120
+    assert [result.error for result in measured.results if result.error] == []
+    assert any(result.milliseconds % 1 for result in measured.results)
+
+
+def test_one_and_two_processes_send_the_same_schedule(patient: str) -> None:
+    alone, shared = (drive(patient, Load(20, 1, "light", processes=count)) for count in (1, 2))
+    assert [(one.due, one.name) for one in alone.results] == [(one.due, one.name) for one in shared.results]
+
+
+def test_master_waits_for_workers_from_elsewhere(patient: str) -> None:
+    port = free_port()
+    worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", str(port))
+    load = Load(20, 2, "cifar", remote_workers=2, master_port=port)
+    with ThreadPoolExecutor() as pool:
+        measured = pool.submit(drive, patient, load)
+        with locust(worker) as first, locust(worker) as second:
+            assert measured.result(timeout=60).offered == len(measured.result().results) == 40
+            assert len(measured.result().generators) == 2
+            assert (first.wait(20), second.wait(20)) == (0, 0)
+
+
+def test_locustfile_opens_in_locusts_web_ui_and_runs_from_there(patient: str) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    web = ("--host", patient, "--web-host", "127.0.0.1", "--web-port", str(port), "--scenario", "cifar")
+    with locust([*web, "--rate", "20", "--duration", "1"]):
+        assert eventually(lambda: answers(url), seconds=20)
+        assert "<title>Locust</title>" in fetch(url)
+        form = b"user_count=1&spawn_rate=1"
+        assert json.loads(fetch(f"{url}/swarm", form))["success"]
+        assert eventually(lambda: total(url)["num_requests"] == 20, seconds=20)
+        assert total(url)["num_failures"] == 0
+
+
+def total(url: str) -> dict[str, int]:
+    """What the web UI counts of all requests."""
+    stats: dict[str, int] = json.loads(fetch(f"{url}/stats/requests"))["stats"][-1]
+    return stats
+
+
+def fetch(url: str, form: bytes | None = None) -> str:
+    with urllib.request.urlopen(url, form, timeout=5) as answer:  # noqa: S310 - our own
+        text: str = answer.read().decode()
+        return text
+
+
+def answers(url: str) -> bool:
+    try:
+        return bool(fetch(url))
+    except (urllib.error.URLError, ConnectionError):
+        return False

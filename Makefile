@@ -21,7 +21,7 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve demo test screenshots train export loadtest capacity bench overload check format lock clean
+.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload check format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -61,6 +61,9 @@ loadtest: $(SERVICE)/.installed $(DEV)/.dev ## does it hold? SLO=p95=50ms at RAT
 
 capacity: $(SERVICE)/.installed $(DEV)/.dev ## the highest rate that holds SLO=p95=50ms SCENARIO=mixed MODEL=, and its knee
 	$(DEV)/bin/python -m loadtest.capacity $(LOADTEST) --scenario $(SCENARIO) --report runs/capacity $(BENCH) $(ARGS)
+
+scenarios: $(SERVICE)/.installed $(DEV)/.dev ## the table of the README: what each model holds in each scenario (an hour)
+	$(DEV)/bin/python -m loadtest.table $(LOADTEST) --into README.md --report runs/scenarios $(ARGS)
 
 bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: variants, batch sizes (some minutes)
 	$(SERVICE)/bin/python -m service.bench --json runs/bench.json $(ARGS)

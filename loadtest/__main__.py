@@ -68,6 +68,7 @@ def _parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_target_options(parser)
+    options.add_scenario_option(parser)
     options.add_load_options(parser, rate=50.0, duration=30.0)
     add = parser.add_argument
     add("--repeats", type=options.count, default=1, help="runs, each of which has to hold (default: 1)")

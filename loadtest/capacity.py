@@ -24,7 +24,7 @@ from loadtest.slo import Slo
 from loadtest.target import add_target_options, open_target
 
 PRECISION = 0.05
-_FIRST_RATE = 20.0
+FIRST_RATE = 20.0
 _STEP_DOWN = 0.95  # where the longer run breaks at a rate that a short one held
 
 
@@ -129,10 +129,10 @@ def _parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_target_options(parser)
-    options.add_load_options(parser, rate=_FIRST_RATE, duration=60.0)
+    options.add_scenario_option(parser)
+    options.add_load_options(parser, rate=FIRST_RATE, duration=60.0)
+    options.add_search_options(parser, PRECISION)
     add = parser.add_argument
-    add("--step", type=options.seconds, default=10.0, help="length of each step before (default: 10s)")
-    add("--precision", type=options.positive, default=PRECISION, help="share of the answer (default: 0.05)")
     add("--report", type=Path, metavar="FOLDER", help="folder for report.html and report.json")
     add("--bench", type=Path, metavar="FILE", help="what 'make bench' wrote, to be shown in the report")
     return parser.parse_args()

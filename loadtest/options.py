@@ -48,7 +48,6 @@ def add_load_options(parser: argparse.ArgumentParser, rate: float, duration: flo
     """Let the caller say what is sent and what has to hold, with these defaults."""
     add = parser.add_argument
     add("--model", default="", help="model to ask for (default: the service's default)")
-    add("--scenario", choices=list(SCENARIOS), default="mixed", help="what is sent (default: mixed)")
     add("--rate", type=positive, default=rate, help=f"requests per second (default: {rate:g})")
     add("--duration", type=seconds, default=duration, help=f"such as 60s or 2m (default: {duration:g}s)")
     add(
@@ -61,6 +60,20 @@ def add_load_options(parser: argparse.ArgumentParser, rate: float, duration: flo
     add("--processes", type=count, default=1, help="processes that send, here (default: 1)")
     add("--remote-workers", type=count, default=0, help="locust workers to wait for, from elsewhere")
     add("--master-port", type=count, default=5557, help="where they connect to (default: 5557)")
+
+
+def add_scenario_option(parser: argparse.ArgumentParser) -> None:
+    """Let the caller choose one scenario."""
+    parser.add_argument(
+        "--scenario", choices=list(SCENARIOS), default="mixed", help="what is sent (default: mixed)"
+    )
+
+
+def add_search_options(parser: argparse.ArgumentParser, precision: float) -> None:
+    """Let the caller say how the highest rate is searched for."""
+    add = parser.add_argument
+    add("--step", type=seconds, default=10.0, help="length of each step before the proof (default: 10s)")
+    add("--precision", type=positive, default=precision, help=f"share of the rate (default: {precision:g})")
 
 
 def load_of(arguments: argparse.Namespace) -> Load:

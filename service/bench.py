@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def measure_bundles(bundles: Iterable[Bundle], batches: Sequence[int], calls: int) -> Iterator[Row]:
-    """Time each variant of each bundle at each batch size, computed by one thread; logs what can't be loaded."""
+    """Time each variant of each bundle at each batch size, by one thread; what can't be loaded is logged."""
     for bundle in bundles:
         for variant in bundle.manifest.variants:
             try:

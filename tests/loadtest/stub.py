@@ -57,13 +57,16 @@ class StubServer(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # head and body go out apart, and the body would wait for an acknowledgement
+    )
     server: StubServer
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
             self.send_error(404)
         else:
-            self._answer({"classes": CLASSES})
+            self._answer({"classes": CLASSES, "models": [{"name": "stub"}]})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,0 +1,21 @@
+"""A command's work in, its exit status out; what a user can mend is one sentence on standard error."""
+
+import sys
+from collections.abc import Callable
+
+from loadtest.drive import LocustError
+from loadtest.record import RecordError
+from loadtest.server import ServerError
+
+NOTHING_MEASURED, INTERRUPTED = 2, 130
+
+
+def run(work: Callable[[], int]) -> int:
+    """The status that `work` gives, 2 where nothing could be measured."""
+    try:
+        return work()
+    except (ServerError, LocustError, RecordError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        return NOTHING_MEASURED
+    except KeyboardInterrupt:
+        return INTERRUPTED

@@ -1,0 +1,181 @@
+"""`python -m loadtest.table`: what each model holds in each scenario, as a table in Markdown.
+
+For each it finds the highest rate that holds, and takes a share of it for the verdict. With --into, the table
+replaces what stands between the two marks in that file. Exit status 0 where every verdict passed, 1 where one
+did not, 2 where nothing could be measured.
+"""
+
+import argparse
+import json
+import re
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loadtest import options
+from loadtest.capacity import FIRST_RATE, PRECISION, Capacity, find_capacity
+from loadtest.drive import Load, LocustError
+from loadtest.facts import gather
+from loadtest.measure import Run, measure
+from loadtest.record import build_record
+from loadtest.report import write_report
+from loadtest.scenarios import SCENARIOS
+from loadtest.server import ServerError
+from loadtest.slo import Slo
+from loadtest.target import Target, add_target_options, open_target
+from loadtest.verdict import lag_p99
+
+BEGIN, END = "<!-- begin: python -m loadtest.table -->", "<!-- end -->"
+_HEAD = (
+    "model",
+    "scenario",
+    "holds up to",
+    "measured at",
+    "n",
+    "p50",
+    "p95",
+    "p99",
+    "max",
+    "late (p99)",
+    "verdict",
+)
+_TOLD = ("measured", "machine", "CPUs of the service", "CPUs of the generator", "commit", "service", "client")
+
+
+class TableError(Exception):
+    """The file has no place for the table."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model in one scenario; `run` is None where no rate holds."""
+
+    load: Load
+    capacity: Capacity
+    run: Run | None
+
+    def row(self) -> tuple[str, ...]:
+        """The table's row; times in milliseconds."""
+        named = (self.load.model, self.load.scenario)
+        if self.capacity.proof is None or self.run is None:
+            return (*named, "no rate", *("" for _ in range(7)), "failed")
+        total = self.run.summaries[-1]
+        times = (
+            f"{one:.1f}"
+            for one in (total.p50, total.p95, total.p99, total.largest, lag_p99(self.run.measured))
+        )
+        rates = (f"{rate:.0f}/s" for rate in (self.capacity.proof.load.rate, self.run.load.rate))
+        return (*named, *rates, str(total.count), *times, "failed" if self.run.breaches else "passed")
+
+
+def measure_cell(
+    url: str, load: Load, slos: Sequence[Slo], step: float, share: float, precision: float
+) -> Cell:
+    """Find the capacity, then measure at `share` of it.
+
+    Raises:
+        LocustError: locust could not run.
+        ServerError: the service's answers were not as they have to be even before the load.
+    """
+    print(f"{load.model}, {load.scenario}:", file=sys.stderr, flush=True)
+    capacity = find_capacity(url, load, slos, step, precision)
+    run = capacity.proof
+    if run is not None and share != 1:
+        run = measure(url, replace(load, rate=share * run.load.rate), slos)
+    return Cell(load, capacity, run)
+
+
+def to_markdown(cells: Sequence[Cell], slos: Sequence[Slo], facts: dict[str, str]) -> str:
+    """The table, and how it was measured."""
+    rows = [_HEAD, tuple("---" for _ in _HEAD), *(cell.row() for cell in cells)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    told = "; ".join(f"{name}: {facts[name]}" for name in _TOLD)
+    return "\n".join([*lines, "", f"Holds means {', '.join(map(str, slos))}; times in ms. {told}."])
+
+
+def insert(text: str, table: str) -> str:
+    """The text with the table between its marks.
+
+    Raises:
+        TableError: it has no marks.
+    """
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if not pattern.search(text):
+        raise TableError(f"there is no {BEGIN} ... {END}: put these two lines where the table is to be")
+    return pattern.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text)
+
+
+def main() -> int:
+    """Parse, measure, print or insert the table."""
+    arguments = _parse()
+    try:
+        if arguments.into:
+            insert(arguments.into.read_text(encoding="utf-8"), "")  # before an hour of measuring
+        return _measure_all(arguments)
+    except TableError as error:
+        print(f"loadtest: --into {arguments.into}: {error}", file=sys.stderr)
+    except (ServerError, LocustError, OSError) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+    return 2
+
+
+def _measure_all(arguments: argparse.Namespace) -> int:
+    slos = arguments.slo or [Slo("p95", 50.0)]
+    with open_target(arguments) as target:
+        cells, facts = [], {}
+        for load in _loads(target, arguments):
+            cell = measure_cell(target.url, load, slos, arguments.step, arguments.share, arguments.precision)
+            cells.append(cell)
+            facts = gather(target, load)
+            if arguments.report:
+                _keep(arguments.report, cell, slos, facts)
+    table = to_markdown(cells, slos, facts)
+    print(table)
+    if arguments.into:
+        text = arguments.into.read_text(encoding="utf-8")
+        arguments.into.write_text(insert(text, table), encoding="utf-8")
+    return 0 if all(cell.run is not None and not cell.run.breaches for cell in cells) else 1
+
+
+def _loads(target: Target, arguments: argparse.Namespace) -> Iterator[Load]:
+    load = options.load_of(arguments)
+    for model in [load.model] if load.model else _models(target.url):
+        for scenario in arguments.scenario or SCENARIOS:
+            yield replace(load, model=model, scenario=scenario)
+
+
+def _models(url: str) -> list[str]:
+    try:
+        with urllib.request.urlopen(f"{url}/models", timeout=5) as answer:  # noqa: S310 - checked before
+            return sorted({model["name"] for model in json.load(answer)["models"]})
+    except (OSError, ValueError, KeyError) as error:
+        raise ServerError(f"{url}/models does not name the models: {error}") from error
+
+
+def _keep(folder: Path, cell: Cell, slos: Sequence[Slo], facts: dict[str, str]) -> None:
+    runs = [cell.run or cell.capacity.steps[-1]]
+    record = build_record(runs, slos, facts, cell.capacity.sum_up(slos), cell.capacity.knee)
+    write_report(folder / f"{cell.load.model}-{cell.load.scenario}", record)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.table",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_target_options(parser)
+    options.add_load_options(parser, rate=FIRST_RATE, duration=60.0)
+    options.add_search_options(parser, PRECISION)
+    add = parser.add_argument
+    add("--scenario", action="append", choices=list(SCENARIOS), help="several are possible (default: all)")
+    add("--share", type=options.positive, default=1.0, help="of the highest rate, to measure at (default: 1)")
+    add("--into", type=Path, metavar="FILE", help="file with the marks that the table goes between")
+    add("--report", type=Path, metavar="FOLDER", help="folder for a report of each")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loadtest import options
-from loadtest.drive import Load, LocustError, learn_classes
+from loadtest import command, options
+from loadtest.drive import Load, learn_classes
 from loadtest.facts import gather
 from loadtest.measure import Run, measure, sum_up
-from loadtest.record import RecordError, build_record, read_bench
+from loadtest.record import build_record, read_bench
 from loadtest.report import write_comparison, write_report
 from loadtest.scenarios import describe_scenarios
-from loadtest.server import ServerError
 from loadtest.slo import Slo
 from loadtest.target import Target, add_target_options, open_target
 
@@ -24,11 +23,7 @@ from loadtest.target import Target, add_target_options, open_target
 def main() -> int:
     """Parse, run, print the table and the verdict."""
     arguments = _parse()
-    try:
-        return _compare(arguments) if arguments.compare else _test(arguments)
-    except (ServerError, LocustError, RecordError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        return 2
+    return command.run(lambda: _compare(arguments) if arguments.compare else _test(arguments))
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -70,10 +65,9 @@ def _parse() -> argparse.Namespace:
     add_target_options(parser)
     options.add_scenario_option(parser)
     options.add_load_options(parser, rate=50.0, duration=30.0)
+    options.add_report_options(parser)
     add = parser.add_argument
     add("--repeats", type=options.count, default=1, help="runs, each of which has to hold (default: 1)")
-    add("--report", type=Path, metavar="FOLDER", help="folder for report.html and report.json")
-    add("--bench", type=Path, metavar="FILE", help="what 'make bench' wrote, to be shown in the report")
     add(
         "--compare",
         type=Path,

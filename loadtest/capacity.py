@@ -8,18 +8,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from loadtest import options
-from loadtest.drive import Load, LocustError, learn_classes
+from loadtest import command, options
+from loadtest.drive import Load, learn_classes
 from loadtest.facts import gather
 from loadtest.measure import Run, measure
-from loadtest.record import RecordError, build_record, read_bench
+from loadtest.record import build_record, read_bench
 from loadtest.report import write_report
 from loadtest.scenarios import describe_scenarios
 from loadtest.search import find_highest
-from loadtest.server import ServerError
 from loadtest.slo import Slo
 from loadtest.target import add_target_options, open_target
 
@@ -97,11 +95,7 @@ def _outcome(run: Run) -> str:
 def main() -> int:
     """Parse, search, print the answer."""
     arguments = _parse()
-    try:
-        return _search(arguments)
-    except (ServerError, LocustError, RecordError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        return 2
+    return command.run(lambda: _search(arguments))
 
 
 def _search(arguments: argparse.Namespace) -> int:
@@ -132,9 +126,7 @@ def _parse() -> argparse.Namespace:
     options.add_scenario_option(parser)
     options.add_load_options(parser, rate=FIRST_RATE, duration=60.0)
     options.add_search_options(parser, PRECISION)
-    add = parser.add_argument
-    add("--report", type=Path, metavar="FOLDER", help="folder for report.html and report.json")
-    add("--bench", type=Path, metavar="FILE", help="what 'make bench' wrote, to be shown in the report")
+    options.add_report_options(parser)
     return parser.parse_args()
 
 

@@ -10,8 +10,8 @@ Each process needs one user; the rate is an option. Of several workers, each sen
 import argparse
 import json
 import time
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import gevent
 from gevent.pool import Group
@@ -19,19 +19,16 @@ from locust import FastHttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopUser
-from locust.rpc.protocol import Message
-from locust.runners import MasterRunner, Runner
+from locust.runners import Runner, WorkerRunner
 
 from loadtest.answers import check_answer
+from loadtest.lead import DRAIN_SECONDS, FAILED, FINISHED, Lead
 from loadtest.payloads import Payload, build_payloads, for_model
 from loadtest.rehearsal import rehearse
-from loadtest.results import Generator, Result, to_message
+from loadtest.results import MOST_IN_FLIGHT, Generator, Result, to_message
 from loadtest.scenarios import SCENARIOS
 from loadtest.schedule import Arrival, draw_arrivals, share_of
-
-MOST_IN_FLIGHT = 1000
-_DRAIN_SECONDS = 10
-_FINISHED = "loadtest-finished"
+from loadtest.server import ServerError
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -49,30 +46,9 @@ def _add_options(parser: LocustArgumentParser) -> None:
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
-def _collect(environment: Environment, runner: Runner, **_: object) -> None:
-    """In the process that decides: give workers what they need, gather what they measured, end the run."""
-    finished: list[dict[str, Any]] = []
-    options = environment.parsed_options or argparse.Namespace()
-
-    def start(environment: Environment, **_: object) -> None:
-        del environment
-        finished.clear()
-        # The workers get these with the order to start.
-        options.shares = runner.worker_count if isinstance(runner, MasterRunner) else 1
-        if options.expected:
-            options.classes = Path(options.expected).read_text(encoding="utf-8")
-
-    def gather(environment: Environment, msg: Message, **_: object) -> None:
-        finished.append(msg.data)
-        if len(finished) < options.shares:
-            return
-        if options.results:
-            Path(options.results).write_text(json.dumps(finished), encoding="utf-8")
-        gevent.spawn(runner.quit if environment.web_ui is None else runner.stop)
-
-    if not options.worker:
-        environment.events.test_start.add_listener(start)  # type: ignore[no-untyped-call]
-        runner.register_message(_FINISHED, gather)
+def _take_the_lead(environment: Environment, runner: Runner, **_: object) -> None:
+    if not isinstance(runner, WorkerRunner):
+        Lead(environment, runner)
 
 
 class Arrivals(FastHttpUser):
@@ -90,22 +66,6 @@ class Arrivals(FastHttpUser):
         self.peak = 0
         self.begin = 0.0
 
-    def on_start(self) -> None:
-        """Build what is sent, learn the classes, draw this process's share of the schedule."""
-        if Arrivals.sender is not None:  # the rate is an option, so a second user would only double it
-            raise StopUser
-        Arrivals.sender = self
-        options, scenario = self.options, SCENARIOS[self.options.scenario]
-        self.payloads = build_payloads(scenario.weights)
-        everything = [payload for payloads in self.payloads.values() for payload in payloads]
-        if options.classes:
-            self.classes = json.loads(options.classes)
-        else:
-            self.classes = rehearse(str(self.host).rstrip("/"), everything, options.model)
-        load = (scenario.weights, options.rate, options.duration, scenario.burst, options.seed)
-        index = max(0, getattr(self.environment.runner, "worker_index", 0)) % options.shares
-        self.arrivals = share_of(draw_arrivals(*load), index, options.shares, options.seed)
-
     def on_stop(self) -> None:
         """Let go of what is still on its way."""
         if Arrivals.sender is self:
@@ -114,7 +74,8 @@ class Arrivals(FastHttpUser):
 
     @task
     def run_schedule(self) -> None:
-        """Send at the drawn times, wait for the last answers, hand the results over, end."""
+        """Prepare, send at the drawn times, wait for the last answers, hand the results over, end."""
+        self._prepare()
         cpu_before, self.begin = time.process_time(), time.perf_counter()
         in_time = 0
         for arrival in self.arrivals:
@@ -126,11 +87,37 @@ class Arrivals(FastHttpUser):
             self.peak = max(self.peak, len(self.in_flight))
         gevent.sleep(max(0.0, self.begin + self.options.duration - time.perf_counter()))
         cpu = (time.process_time() - cpu_before) / (time.perf_counter() - self.begin)
-        self.in_flight.join(timeout=_DRAIN_SECONDS)
+        self.in_flight.join(timeout=DRAIN_SECONDS)
         generator = Generator(cpu, len(self.arrivals), in_time, self.peak, self.lags)
-        if self.environment.runner is not None:
-            self.environment.runner.send_message(_FINISHED, to_message(self.results, generator))
+        self._tell(FINISHED, to_message(self.results, generator))
         raise StopUser
+
+    def _prepare(self) -> None:
+        """Build what is sent, learn the classes, draw this process's share of the schedule."""
+        if Arrivals.sender is not None:  # the rate is an option, so a second user would only double it
+            raise StopUser
+        Arrivals.sender = self
+        options, scenario = self.options, SCENARIOS[self.options.scenario]
+        self.payloads = build_payloads(scenario.weights)
+        everything = [payload for payloads in self.payloads.values() for payload in payloads]
+        if options.classes:
+            self.classes = json.loads(options.classes)
+        else:
+            self.classes = self._rehearse(everything)
+        load = (scenario.weights, options.rate, options.duration, scenario.burst, options.seed)
+        index = max(0, getattr(self.environment.runner, "worker_index", 0)) % options.shares
+        self.arrivals = share_of(draw_arrivals(*load), index, options.shares, options.seed)
+
+    def _rehearse(self, payloads: Sequence[Payload]) -> dict[str, list[str]]:
+        try:
+            return rehearse(str(self.host).rstrip("/"), payloads, self.options.model)
+        except ServerError as error:
+            self._tell(FAILED, str(error))
+            raise StopUser from error
+
+    def _tell(self, what: str, data: object) -> None:
+        if self.environment.runner is not None:
+            self.environment.runner.send_message(what, data)
 
     def _send(self, arrival: Arrival) -> None:
         payload = self._payload(arrival)

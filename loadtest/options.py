@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from pathlib import Path
 
 from loadtest.drive import Load
 from loadtest.scenarios import SCENARIOS
@@ -57,9 +58,10 @@ def add_load_options(parser: argparse.ArgumentParser, rate: float, duration: flo
         metavar="MEASURE=TIME",
         help="bound such as p95=50ms, of p50, p95, p99 and max; several are possible (default: p95=50ms)",
     )
+    add("--master-port", type=count, default=5557, help="where remote workers connect to (default: 5557)")
+    add = parser.add_mutually_exclusive_group().add_argument
     add("--processes", type=count, default=1, help="processes that send, here (default: 1)")
     add("--remote-workers", type=count, default=0, help="locust workers to wait for, from elsewhere")
-    add("--master-port", type=count, default=5557, help="where they connect to (default: 5557)")
 
 
 def add_scenario_option(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +69,13 @@ def add_scenario_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenario", choices=list(SCENARIOS), default="mixed", help="what is sent (default: mixed)"
     )
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """Let the caller keep what was measured."""
+    add = parser.add_argument
+    add("--report", type=Path, metavar="FOLDER", help="folder for report.html and report.json")
+    add("--bench", type=Path, metavar="FILE", help="what 'make bench' wrote, to be shown in the report")
 
 
 def add_search_options(parser: argparse.ArgumentParser, precision: float) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+MOST_IN_FLIGHT = 1000  # connections that a generator opens
+
 
 @dataclass(frozen=True)
 class Result:

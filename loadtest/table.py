@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtest import options
+from loadtest import command, options
 from loadtest.capacity import FIRST_RATE, PRECISION, Capacity, find_capacity
-from loadtest.drive import Load, LocustError
+from loadtest.drive import Load
 from loadtest.facts import gather
 from loadtest.measure import Run, measure
-from loadtest.record import build_record
+from loadtest.record import RecordError, build_record
 from loadtest.report import write_report
 from loadtest.scenarios import SCENARIOS
 from loadtest.server import ServerError
@@ -42,10 +42,6 @@ _HEAD = (
     "verdict",
 )
 _TOLD = ("measured", "machine", "CPUs of the service", "CPUs of the generator", "commit", "service", "client")
-
-
-class TableError(Exception):
-    """The file has no place for the table."""
 
 
 @dataclass(frozen=True)
@@ -95,34 +91,29 @@ def to_markdown(cells: Sequence[Cell], slos: Sequence[Slo], facts: dict[str, str
     return "\n".join([*lines, "", f"Holds means {', '.join(map(str, slos))}; times in ms. {told}."])
 
 
-def insert(text: str, table: str) -> str:
-    """The text with the table between its marks.
+def insert(file: Path, table: str) -> str:
+    """The file's text with the table between its marks.
 
     Raises:
-        TableError: it has no marks.
+        RecordError: it has no marks.
     """
+    text = file.read_text(encoding="utf-8")
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     if not pattern.search(text):
-        raise TableError(f"there is no {BEGIN} ... {END}: put these two lines where the table is to be")
+        raise RecordError(f"--into {file}: put the lines {BEGIN} and {END} where the table is to be")
     return pattern.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text)
 
 
 def main() -> int:
     """Parse, measure, print or insert the table."""
     arguments = _parse()
-    try:
-        if arguments.into:
-            insert(arguments.into.read_text(encoding="utf-8"), "")  # before an hour of measuring
-        return _measure_all(arguments)
-    except TableError as error:
-        print(f"loadtest: --into {arguments.into}: {error}", file=sys.stderr)
-    except (ServerError, LocustError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-    return 2
+    return command.run(lambda: _measure_all(arguments))
 
 
 def _measure_all(arguments: argparse.Namespace) -> int:
     slos = arguments.slo or [Slo("p95", 50.0)]
+    if arguments.into:
+        insert(arguments.into, "")  # before an hour of measuring, so that none is lost
     with open_target(arguments) as target:
         cells, facts = [], {}
         for load in _loads(target, arguments):
@@ -134,8 +125,7 @@ def _measure_all(arguments: argparse.Namespace) -> int:
     table = to_markdown(cells, slos, facts)
     print(table)
     if arguments.into:
-        text = arguments.into.read_text(encoding="utf-8")
-        arguments.into.write_text(insert(text, table), encoding="utf-8")
+        arguments.into.write_text(insert(arguments.into, table), encoding="utf-8")
     return 0 if all(cell.run is not None and not cell.run.breaches for cell in cells) else 1
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from loadtest.results import Measured, Result, percentile
+from loadtest.results import MOST_IN_FLIGHT, Measured, Result, percentile
 from loadtest.slo import Slo
 
 _LEAST_OFFERED = 0.99
 _MOST_CPU = 0.9
 _LAG_SHARE, _LEAST_LAG_MS = 0.2, 5.0  # of the tightest limit, that the generator may be late (p99)
-_IN_FLIGHT = 1000  # connections that a generator opens at most
 
 
 def find_breaches(measured: Measured, slos: Sequence[Slo]) -> list[str]:
@@ -38,8 +37,8 @@ def find_bottlenecks(measured: Measured, slos: Sequence[Slo]) -> list[str]:
             f"the generator was the bottleneck: a process of it took {busiest:.0%} of a CPU, more than "
             f"{_MOST_CPU:.0%}; raise --processes"
         )
-    if max(one.peak_in_flight for one in measured.generators) >= _IN_FLIGHT:
-        found.append(f"{_IN_FLIGHT} requests were in flight, so that more had to wait in the generator")
+    if max(one.peak_in_flight for one in measured.generators) >= MOST_IN_FLIGHT:
+        found.append(f"{MOST_IN_FLIGHT} requests were in flight, so that more had to wait in the generator")
     return found
 
 

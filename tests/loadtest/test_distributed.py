@@ -19,14 +19,12 @@ LOCUST = (sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE))
 
 
 @contextlib.contextmanager
-def locust(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[str]]":
-    process = subprocess.Popen([*LOCUST, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
+def locust(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
+    with subprocess.Popen([*LOCUST, *arguments], cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
             process.terminate()
-        process.communicate(timeout=20)
 
 
 def test_two_workers_share_one_schedule_and_every_time_comes_back(patient: str) -> None:
@@ -67,6 +65,14 @@ def test_locustfile_opens_in_locusts_web_ui_and_runs_from_there(patient: str) ->
         assert json.loads(fetch(f"{url}/swarm", form))["success"]
         assert eventually(lambda: total(url)["num_requests"] == 20, seconds=20)
         assert total(url)["num_failures"] == 0
+
+
+def test_locust_alone_ends_with_a_sentence_where_no_service_is() -> None:
+    command = [*LOCUST, "--headless", "--only-summary", "--host", "http://127.0.0.1:1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "http://127.0.0.1:1/classify does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def total(url: str) -> dict[str, int]:

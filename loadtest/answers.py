@@ -31,11 +31,11 @@ def check_answer(payload: Payload, status: int, text: str, expected: Sequence[st
         expected: the class of each picture in the payload; None where any is right.
     """
     if status != payload.status:
-        return f"status {status}, not {payload.status}: {text[:_SHOWN]}"
+        return f"status {status}, not {payload.status}: {_shorten(text)}"
     try:
         answer = json.loads(text)
     except ValueError:
-        return f"the answer is no JSON: {text[:_SHOWN]}"
+        return f"the answer is no JSON: {_shorten(text)}"
     if payload.code is not None:
         return _check_error(payload.code, answer)
     is_batch = payload.path.endswith("/batch")
@@ -51,6 +51,15 @@ def classes_of(text: str) -> list[str]:
     """The class of each picture in an answer that `check_answer` finds nothing wrong with."""
     answer = json.loads(text)
     return [one["prediction"]["class"] for one in answer.get("results", [answer])]
+
+
+def _shorten(text: str) -> str:
+    """An error's code and message without its request id, so that the same errors can be counted together."""
+    try:
+        error = json.loads(text)["error"]
+        return f"{error['code']}: {error['message']}"[:_SHOWN]
+    except (ValueError, KeyError, TypeError):
+        return text[:_SHOWN]
 
 
 def _check_error(code: str, answer: object) -> str | None:

@@ -40,7 +40,8 @@ class Capacity:
         for run in [*self.steps, *([self.proof] if self.proof else [])]:
             for total in run.summaries[-1:]:
                 times = {"p50": total.p50, "p95": total.p95, "p99": total.p99}
-                rows.append({"rate": run.load.rate, **times, "holds": not run.breaches})
+                failed = sum(one.error is not None for one in run.measured.results) / total.count
+                rows.append({"rate": run.load.rate, **times, "failed": failed, "holds": not run.breaches})
         return rows
 
     def sum_up(self, slos: Sequence[Slo]) -> list[str]:

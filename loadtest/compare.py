@@ -23,7 +23,7 @@ def render_comparison(first: Record, second: Record, names: tuple[str, str]) -> 
         table(["", "", ""], verdicts),
         "<h2>Latency of all requests, median of the runs</h2>",
         table(["ms", *names, "change"], _changes(first, second)),
-        f"<h2>Distribution</h2>{draw(distribution(both))}",
+        f'<h2>Distribution</h2><div class="charts">{draw(distribution(both))}<div></div></div>',
         f'<h2>Charts</h2><div class="charts"><div>{left}</div><div>{right}</div></div>',
         "<h2>How they were measured</h2>",
         table(["", *names, ""], _facts(first, second)),

@@ -1,6 +1,7 @@
 """A record in, its charts out."""
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ _NINES = [(0.0, "0"), (0.301, "50"), (1.0, "90"), (2.0, "99"), (3.0, "99.9"), (4
 
 def charts_of(record: Record) -> list[Chart]:
     """Every chart that the record has figures for; of several runs, the times are those of the first."""
-    charts = [_knee(record)] if record["knee"] else []
+    charts = [_knee(record), _failures(record)] if record["knee"] else []
     if record["runs"]:
         run = record["runs"][0]
         charts += [_over_time(record, run), distribution([("run", record)]), _throughput(run), _errors(run)]
@@ -89,7 +90,7 @@ def _throughput(run: dict[str, Any]) -> Chart:
         requests["due_s"], requests["ms"], requests["failed"], strict=True
     ):
         answers[int((start + milliseconds / 1000) / width)] += not failed
-    answered = [(width * at, answers[at] / width) for at in sorted({*bins, *answers})]
+    answered = [(width * at, answers[at] / width) for at in bins]
     series = [Series("due", due), Series("answered as they have to be", answered)]
     return Chart("Throughput", "s", "requests/s", series)
 
@@ -102,12 +103,24 @@ def _errors(run: dict[str, Any]) -> Chart:
 
 
 def _knee(record: Record) -> Chart:
-    steps = sorted(record["knee"], key=lambda step: float(step["rate"]))
-    series = [
-        Series(name, [(step["rate"], step[name]) for step in steps if name in step], dots=True)
-        for name in ("p50", "p95", "p99")
-    ]
-    return Chart("Latency against rate", "requests/s offered", "ms", series, _limits(record), log_y=True)
+    series = [Series(name, _by_rate(record, name), dots=True) for name in ("p50", "p95", "p99")]
+    limits = _limits(record)
+    return Chart("Latency against rate", "requests/s offered", "ms", series, limits, log_y=True)
+
+
+def _failures(record: Record) -> Chart:
+    """Beside the knee, because a service that refuses what is too much stays quick."""
+    points = [(rate, 100 * share) for rate, share in _by_rate(record, "failed")]
+    series = [Series("failed or refused", points, dots=True)]
+    return Chart("Failures against rate", "requests/s offered", "percent", series)
+
+
+def _by_rate(record: Record, name: str) -> list[Point]:
+    """The median of the runs at each rate."""
+    runs = defaultdict(list)
+    for run in record["knee"]:
+        runs[float(run["rate"])].append(float(run[name]))
+    return [(rate, statistics.median(values)) for rate, values in sorted(runs.items())]
 
 
 def _limits(record: Record) -> list[tuple[str, float]]:

@@ -52,6 +52,12 @@ def test_other_status_or_no_json_is_a_problem(status: int, text: str, says: str)
     assert says in (check_answer(CAT, status, text, None) or "")
 
 
+def test_errors_are_told_without_their_request_ids_so_that_they_can_be_counted() -> None:
+    answer = {"error": {"code": "overloaded", "message": "try again", "request_id": "12ab"}}
+    problem = check_answer(CAT, 503, json.dumps(answer), None)
+    assert problem == "status 503, not 200: overloaded: try again"
+
+
 def test_each_picture_of_a_batch_is_checked() -> None:
     answer = {"results": [classification("cat"), classification("cat")], "count": 2, "failed": 0}
     assert check_answer(PAIR, 200, json.dumps(answer), ["cat", "cat"]) is None

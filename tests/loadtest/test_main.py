@@ -12,7 +12,7 @@ WIDE = ("--slo", "p95=2s")  # on a machine that does other work as well
 
 
 def load_test(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "loadtest", "--url", url, "--rate", "30", "--duration", "3s", *arguments]
+    command = [sys.executable, "-m", "loadtest", "--url", url, "--rate", "30", "--duration", "2s", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
 

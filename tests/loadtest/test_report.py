@@ -13,8 +13,9 @@ from loadtest.svg import Chart, Series, draw
 from tests.support import ROOT
 
 KNEE = [
-    {"rate": 10.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "holds": True},
-    {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 9.0, "holds": False},
+    {"rate": 10.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "failed": 0.0, "holds": True},
+    {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 8.0, "failed": 0.1, "holds": False},
+    {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 10.0, "failed": 0.3, "holds": False},
 ]
 
 
@@ -83,10 +84,11 @@ def test_cost_of_http_is_shown_beside_the_model_alone(report: Path) -> None:
     assert ("and the model alone 0.20 ms" in page) == ("int8" in read_record(report)["facts"]["model"])
 
 
-def test_knee_is_drawn_where_there_is_one(report: Path) -> None:
-    chart = charts_of({**read_record(report), "knee": KNEE})[0]
-    assert [series.name for series in chart.series] == ["p50", "p95", "p99"]
-    assert chart.series[2].points == [(10.0, 3.0), (20.0, 9.0)]
+def test_knee_is_drawn_from_the_median_at_each_rate_with_failures_beside(report: Path) -> None:
+    knee, failures, *_ = charts_of({**read_record(report), "knee": KNEE})
+    assert [series.name for series in knee.series] == ["p50", "p95", "p99"]
+    assert knee.series[2].points == [(10.0, 3.0), (20.0, 9.0)]
+    assert failures.series[0].points == [(10.0, 0.0), (20.0, pytest.approx(20))]
 
 
 def test_two_reports_are_set_side_by_side(report: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 FINISHED, FAILED = "loadtest-finished", "loadtest-failed"  # messages to the lead
 DRAIN_SECONDS = 10  # for the last answers
-_PATIENCE_SECONDS = 60  # for what comes before and after the requests, in the slowest worker
+PATIENCE_SECONDS = 60.0  # for what comes before and after the requests, in the slowest worker
 
 
 class Lead:
@@ -25,7 +25,7 @@ class Lead:
     def __init__(self, environment: Environment, runner: Runner) -> None:
         self.environment, self.runner = environment, runner
         self.options = environment.parsed_options or argparse.Namespace()
-        self.finished: list[dict[str, Any]] = []
+        self.finished: dict[str, dict[str, Any]] = {}
         self.patience: Greenlet | None = None
         environment.events.test_start.add_listener(self._start)  # type: ignore[no-untyped-call]
         environment.events.test_stop.add_listener(self._calm_down)  # type: ignore[no-untyped-call]
@@ -39,14 +39,17 @@ class Lead:
         options.shares = runner.worker_count if isinstance(runner, MasterRunner) else 1
         if options.expected:
             options.classes = Path(options.expected).read_text(encoding="utf-8")
-        longest = options.duration + DRAIN_SECONDS + _PATIENCE_SECONDS
+        longest = options.duration + DRAIN_SECONDS + options.patience
         self.patience = gevent.spawn_later(longest, self._lose_patience)
 
     def _gather(self, msg: Message, **_: object) -> None:
-        self.finished.append(msg.data)
+        # Where a worker is lost, locust has another one do its part again, after the others.
+        self.finished.setdefault(msg.node_id, msg.data)
         if len(self.finished) == self.options.shares:
             if self.options.results:
-                Path(self.options.results).write_text(json.dumps(self.finished), encoding="utf-8")
+                Path(self.options.results).write_text(
+                    json.dumps(list(self.finished.values())), encoding="utf-8"
+                )
             self._end()
 
     def _give_up(self, msg: Message, **_: object) -> None:
@@ -54,7 +57,7 @@ class Lead:
 
     def _lose_patience(self) -> None:
         self.patience = None
-        self._fail(f"{len(self.finished)} of {self.options.shares} workers told what they measured")
+        self._fail(f"only {len(self.finished)} of {self.options.shares} workers told what they measured")
 
     def _fail(self, why: str) -> None:
         logger.error("%s", why)

@@ -22,7 +22,7 @@ from locust.exception import StopUser
 from locust.runners import Runner, WorkerRunner
 
 from loadtest.answers import check_answer
-from loadtest.lead import DRAIN_SECONDS, FAILED, FINISHED, Lead
+from loadtest.lead import DRAIN_SECONDS, FAILED, FINISHED, PATIENCE_SECONDS, Lead
 from loadtest.payloads import Payload, build_payloads, for_model
 from loadtest.rehearsal import rehearse
 from loadtest.results import MOST_IN_FLIGHT, Generator, Result, to_message
@@ -41,6 +41,7 @@ def _add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the schedule")
     parser.add_argument("--expected", default="", help="file of classes by payload, as JSON", **hidden)
     parser.add_argument("--results", default="", help="file for every request's time, as JSON", **hidden)
+    parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, help="for workers, s", **hidden)
     parser.add_argument("--shares", type=int, default=1, help="set by the master", **hidden)
     parser.add_argument("--classes", default="", help="set by the master", **hidden)
 

@@ -39,15 +39,25 @@ def find_highest(
                 return True
         return False
 
-    low, high = (first, None) if holds(first) else (None, first)
-    while high is None and low is not None:
-        low, high = (low * growth, None) if holds(low * growth) else (low, low * growth)
-    while low is None and high is not None:
-        if high <= lowest:
-            return None, tried
-        rate = max(lowest, high / growth)
-        low, high = (rate, high) if holds(rate) else (None, rate)
-    while low is not None and high is not None and high / low > 1 + precision:
+    low, high = _bracket(holds, first, growth, lowest)
+    while low is not None and high / low > 1 + precision:
         middle = (low * high) ** 0.5
         low, high = (middle, high) if holds(middle) else (low, middle)
     return low, tried
+
+
+def _bracket(
+    holds: Callable[[float], bool], first: float, growth: float, lowest: float
+) -> tuple[float | None, float]:
+    """A rate that holds, None where there is none, and one above it that breaks."""
+    rate = first
+    if holds(rate):
+        while holds(rate * growth):
+            rate *= growth
+        return rate, rate * growth
+    while rate > lowest:
+        lower = max(lowest, rate / growth)
+        if holds(lower):
+            return lower, rate
+        rate = lower
+    return None, rate

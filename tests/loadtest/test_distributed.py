@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +68,35 @@ def test_locustfile_opens_in_locusts_web_ui_and_runs_from_there(patient: str) ->
         assert json.loads(fetch(f"{url}/swarm", form))["success"]
         assert eventually(lambda: total(url)["num_requests"] == 20, seconds=20)
         assert total(url)["num_failures"] == 0
+
+
+def test_lost_worker_fails_the_run(patient: str) -> None:
+    """Locust would have the other one do the lost one's part afterwards, and call it a result."""
+    port = str(free_port())
+    ports = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
+    load = ("--host", patient, "--scenario", "cifar", "--duration", "3", "--patience", "1")
+    two = ("--processes", "2", "--users", "2", "--spawn-rate", "2")
+    command = [
+        *LOCUST,
+        "--headless",
+        "--only-summary",
+        "--expect-workers-max-wait",
+        "20",
+        *ports,
+        *load,
+        *two,
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("Sending spawn jobs" in line for line in process.stderr)
+        os.kill(children_of(process.pid)[0], signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "workers told what they measured" in said
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_locust_alone_ends_with_a_sentence_where_no_service_is() -> None:

@@ -32,7 +32,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    slos, load = arguments.slo or [Slo("p95", 50.0)], options.load_of(arguments)
+    slos, load = options.slos_of(arguments), options.load_of(arguments)
     bench = read_bench(arguments.bench) if arguments.bench else None
     with open_target(arguments) as target:
         runs = _measure(target, load, slos, arguments.repeats)

@@ -100,7 +100,7 @@ def main() -> int:
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    slos, load = arguments.slo or [Slo("p95", 50.0)], options.load_of(arguments)
+    slos, load = options.slos_of(arguments), options.load_of(arguments)
     bench = read_bench(arguments.bench) if arguments.bench else None
     with open_target(arguments) as target:
         capacity = find_capacity(target.url, load, slos, arguments.step, arguments.precision)

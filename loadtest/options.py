@@ -8,6 +8,7 @@ from loadtest.drive import Load
 from loadtest.scenarios import SCENARIOS
 from loadtest.slo import Slo, SloError, parse_slo
 
+_DEFAULT_SLO = Slo("p95", 50.0)
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60}
 
 
@@ -89,3 +90,8 @@ def load_of(arguments: argparse.Namespace) -> Load:
     """What these options ask to be sent."""
     names = ("rate", "duration", "scenario", "model", "processes", "remote_workers", "master_port")
     return Load(**{name: getattr(arguments, name) for name in names})
+
+
+def slos_of(arguments: argparse.Namespace) -> list[Slo]:
+    """What has to hold."""
+    return arguments.slo or [_DEFAULT_SLO]

@@ -111,7 +111,7 @@ def main() -> int:
 
 
 def _measure_all(arguments: argparse.Namespace) -> int:
-    slos = arguments.slo or [Slo("p95", 50.0)]
+    slos = options.slos_of(arguments)
     if arguments.into:
         insert(arguments.into, "")  # before an hour of measuring, so that none is lost
     with open_target(arguments) as target:

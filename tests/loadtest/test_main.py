@@ -1,12 +1,20 @@
 """The real load test, against the real service and against a made one that freezes."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from loadtest.server import running_service
 from tests.loadtest.stub import StubServer, running
-from tests.support import ROOT
+from tests.support import ROOT, service_command
 
 WIDE = ("--slo", "p95=2s")  # on a machine that does other work as well
 
@@ -91,6 +99,39 @@ def test_freezes_are_charged_to_the_server() -> None:
     assert p50 < 100
     assert 200 < p99 <= largest
     assert "FAILED: p99 is" in done.stdout
+
+
+def test_freezes_of_the_service_are_missing_in_its_own_histogram_and_that_is_told(artifacts: Path) -> None:
+    """A stopped process can't time anything; the client still counts from when each request was due."""
+    settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_MAX_WAIT_MS": "5000", "GLIMPSE_WORKERS": "1"}
+    with running_service(service_command(), settings) as service, freezing(service.process.pid):
+        done = load_test(service.url, "--scenario", "cifar", "--duration", "6s", "--slo", "p95=100ms")
+    assert done.returncode == 1
+    assert percentiles(done)[2] > 200
+    assert re.search(r"WARNING: they are [\d.]+ ms apart, more than the bucket's", done.stdout)
+
+
+@contextmanager
+def freezing(supervisor: int) -> Iterator[None]:
+    """Stop the service's workers for 0.3 s of each 1.2 s."""
+    workers = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="utf-8").split()
+    done = threading.Event()
+
+    def freeze() -> None:
+        while not done.wait(0.9):
+            for worker in workers:
+                os.kill(int(worker), signal.SIGSTOP)
+            done.wait(0.3)
+            for worker in workers:
+                os.kill(int(worker), signal.SIGCONT)
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_class_that_changes_under_load_fails() -> None:

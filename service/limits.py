@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -103,8 +103,12 @@ class Patience:
             )
 
 
-async def read_picture(request: Request, settings: Settings, buffer: Buffer) -> Upload:
+async def read_picture(
+    request: Request, settings: Settings, buffer: Buffer, check_room: Callable[[], None]
+) -> Upload:
     """The multipart field `file`, or the whole body when it is no form.
+
+    `check_room` raises where there is no room for the work by now: parsing would be for nothing.
 
     Raises:
         BodyError: the body is empty, too large, too slow, malformed, or without the field.
@@ -112,6 +116,7 @@ async def read_picture(request: Request, settings: Settings, buffer: Buffer) -> 
     """
     with buffer.body() as received:
         body = await _read_body(request, settings, received)
+        check_room()
         if not _is_form(request):
             return Upload(None, body)
         form = await _parse_form(request, body, settings.max_batch)
@@ -127,8 +132,10 @@ async def read_picture(request: Request, settings: Settings, buffer: Buffer) -> 
     return upload
 
 
-async def read_pictures(request: Request, settings: Settings, buffer: Buffer) -> list[Upload]:
-    """The multipart fields `files`, in the order sent.
+async def read_pictures(
+    request: Request, settings: Settings, buffer: Buffer, check_room: Callable[[], None]
+) -> list[Upload]:
+    """The multipart fields `files`, in the order sent; `check_room` as for read_picture.
 
     Raises:
         BodyError: as for read_picture, and for more pictures than settings.max_batch.
@@ -136,6 +143,7 @@ async def read_pictures(request: Request, settings: Settings, buffer: Buffer) ->
     """
     with buffer.body() as received:
         body = await _read_body(request, settings, received)
+        check_room()
         if not _is_form(request):
             raise MissingFile("a batch is a multipart form: send each picture in a file field named 'files'")
         form = await _parse_form(request, body, settings.max_batch)

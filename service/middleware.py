@@ -5,7 +5,7 @@ import logging
 import time
 from http import HTTPStatus
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,10 +24,10 @@ _CLIENT_CLOSED = 499  # as nginx counts them
 _UNMATCHED = "(none)"  # one label for all paths that don't exist, or anybody could make labels without end
 # Answers are data of their own type, for nobody's frame, and to be kept by no cache on the way.
 _SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
 }
 _STOPPED = Overloaded("the service stops before this is done (GLIMPSE_GRACE_SECONDS): ask another one")
 # After these the rest of a body may still be on its way, and nobody is going to read it.
@@ -57,7 +57,7 @@ class ObserveRequests:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 seconds = time.perf_counter() - started
-                self._add_headers(MutableHeaders(scope=message), trace, status, seconds)
+                self._add_headers(message["headers"], trace, status, seconds)
             await send(message)
 
         self.metrics.in_flight.inc()
@@ -78,13 +78,16 @@ class ObserveRequests:
             self.metrics.in_flight.dec()
             self._record(scope, status, time.perf_counter() - started, trace)
 
-    def _add_headers(self, headers: MutableHeaders, trace: Trace, status: int, seconds: float) -> None:
-        headers["X-Request-ID"] = trace.request_id
-        headers["Server-Timing"] = trace.server_timing(seconds)
-        for name, value in _SAFE_HEADERS.items():
-            headers.setdefault(name, value)
+    def _add_headers(
+        self, headers: list[tuple[bytes, bytes]], trace: Trace, status: int, seconds: float
+    ) -> None:
+        # On the raw list: a refusal's headers would take a tenth of its time as MutableHeaders.
+        given = {name for name, _ in headers}
+        headers.extend(pair for pair in _SAFE_HEADERS.items() if pair[0] not in given)
+        headers.append((b"x-request-id", trace.request_id.encode("ascii")))
+        headers.append((b"server-timing", trace.server_timing(seconds).encode("ascii")))
         if self.lifecycle.is_stopping or status in _BODY_LEFT:
-            headers["Connection"] = "close"
+            headers.append((b"connection", b"close"))
 
     def _record(self, scope: Scope, status: int, seconds: float, trace: Trace) -> None:
         route = getattr(scope.get("route"), "path", _UNMATCHED)

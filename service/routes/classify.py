@@ -86,7 +86,7 @@ async def _classify(
 ) -> tuple[str | None, Classified]:
     """The one picture's file name, and what became of it."""
     with trace.stage("read"):
-        upload = await read_picture(request, settings, buffer)
+        upload = await read_picture(request, settings, buffer, engine.light.check)
     return upload.filename, await engine.classify(classifier, upload.data, trace)
 
 
@@ -127,7 +127,7 @@ async def classify_batch(
 ) -> BatchClassification:
     """Classify several pictures, each a multipart field `files`; one bad picture fails alone."""
     with trace.stage("read"):
-        uploads = await read_pictures(request, settings, buffer)
+        uploads = await read_pictures(request, settings, buffer, engine.light.check)
     patience = Patience(request, settings.batch_seconds)
     outcomes = await engine.classify_batch(
         classifier, [upload.data for upload in uploads], trace, patience.go_on

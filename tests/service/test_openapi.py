@@ -180,7 +180,7 @@ def test_documented_sentence_of_a_slow_body_is_what_is_said(open_document: Docum
 
     request = Request({"type": "http", "method": "POST", "headers": []}, never)
     with pytest.raises(BodyTimeout) as raised:
-        asyncio.run(read_picture(request, Settings(stall_seconds=0.01), Buffer(1000)))
+        asyncio.run(read_picture(request, Settings(stall_seconds=0.01), Buffer(1000), lambda: None))
     assert numberless(raised.value.message) == numberless(errors(open_document)["body_timeout"]["message"])
 
 

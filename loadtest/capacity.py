@@ -23,7 +23,7 @@ from loadtest.target import add_target_options, open_target
 
 PRECISION = 0.05
 FIRST_RATE = 20.0
-_STEP_DOWN = 0.95  # where the longer run breaks at a rate that a short one held
+_STEP_DOWN = 0.9  # where the longer run breaks at a rate that a short one held
 
 
 @dataclass(frozen=True)

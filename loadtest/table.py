@@ -113,7 +113,7 @@ def main() -> int:
 def _measure_all(arguments: argparse.Namespace) -> int:
     slos = options.slos_of(arguments)
     if arguments.into:
-        insert(arguments.into, "")  # before an hour of measuring, so that none is lost
+        insert(arguments.into, "")  # before an hour of measuring
     with open_target(arguments) as target:
         cells, facts = [], {}
         for load in _loads(target, arguments):
@@ -122,10 +122,10 @@ def _measure_all(arguments: argparse.Namespace) -> int:
             facts = gather(target, load)
             if arguments.report:
                 _keep(arguments.report, cell, slos, facts)
-    table = to_markdown(cells, slos, facts)
-    print(table)
-    if arguments.into:
-        arguments.into.write_text(insert(arguments.into, table), encoding="utf-8")
+            if arguments.into:  # after each, so that what was measured is not lost with what was not
+                table = insert(arguments.into, to_markdown(cells, slos, facts))
+                arguments.into.write_text(table, encoding="utf-8")
+    print(to_markdown(cells, slos, facts))
     return 0 if all(cell.run is not None and not cell.run.breaches for cell in cells) else 1
 
 

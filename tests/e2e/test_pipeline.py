@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -24,6 +25,7 @@ from export.verify import verify_bundle
 from loadtest.server import running_service
 from service.bundle import decode_golden, encode_golden, read_bundle, sha256
 from service.errors import BundleError
+from service.imaging import decode
 from tests.support import ROOT, Shapes, encode, newest, service_command
 from train.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
 from train.folder import STATE
@@ -313,9 +315,16 @@ def test_unfamiliar_pictures_are_counted(trained: Path, work: Path, tmp_path: Pa
         noise = np.random.default_rng(index).integers(0, 256, (20, 20, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{index}.png")
     command(work, "export", str(trained), "--to", "noise/shapes/1", "--unfamiliar", str(tmp_path))
-    manifest = json.loads((work / "noise" / "shapes" / "1" / "manifest.json").read_text())
+    bundle = work / "noise" / "shapes" / "1"
+    manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["unfamiliar"] == tmp_path.name
-    assert 0 <= manifest["variants"]["int8"]["unfamiliar_caught"] <= 1
+    side = manifest["input"]["height"]
+    images = np.stack([decode(path.read_bytes(), side, side) for path in sorted(tmp_path.iterdir())])
+    for variant in manifest["variants"].values():
+        session = onnxruntime.InferenceSession(bundle / variant["file"])
+        largest = session.run(["probabilities"], {"images": images})[0].max(axis=1)
+        caught = float((largest < variant["low_confidence_threshold"]).mean())
+        assert variant["unfamiliar_caught"] == caught
 
 
 def test_failed_gate_names_figure_and_limit_and_writes_nothing(trained: Path, work: Path) -> None:

@@ -192,7 +192,6 @@ def test_example_is_one_key_away(page: Page) -> None:
             break
     page.keyboard.press("Enter")
     expect(page.locator(".answer .best")).to_contain_text("%")
-    page.keyboard.press("Tab")
 
 
 def test_answers_can_be_cleared(page: Page) -> None:

@@ -32,8 +32,8 @@ serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (P
 demo: $(SERVICE)/.installed ## start the service, classify a dozen made pictures of all kinds, stop it
 	$(SERVICE)/bin/python -m service.demo
 
-test: $(DEV)/.dev ## run every test
-	$(DEV)/bin/python -m pytest
+test: $(DEV)/.dev ## run every test, two at a time (ARGS="tests/service -k limits")
+	$(DEV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 screenshots: $(DEV)/.dev ## run the page's tests, and keep what they see in docs/page/
 	$(DEV)/bin/python -m pytest tests/e2e/page --screenshots docs/page

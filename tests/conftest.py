@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -10,6 +10,7 @@ import pytest
 
 from loadtest.server import running_service
 from tests.support import ROOT, Shapes, service_command
+from tests.turns import turn
 
 DEFAULT_DATA = ROOT.parent / "shared" / "cifar10"
 
@@ -17,6 +18,14 @@ DEFAULT_DATA = ROOT.parent / "shared" / "cifar10"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--screenshots FOLDER` keeps what the page's tests see."""
     parser.addoption("--screenshots", type=Path, help="folder for a screenshot of each state of the page")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """Have each test, with what it sets up, run in its turn."""
+    assert item.config.cache is not None
+    with turn(item.config.cache.mkdir("turns"), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

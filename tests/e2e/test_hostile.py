@@ -21,6 +21,8 @@ from loadtest.server import Service, running_service
 from tests.e2e.bombs import HOSTILE, JPEG, tiff_of_odd_tags
 from tests.support import PICTURES, counted, encode, service_command
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 2.0
 MEMORY = 300_000_000
 CAT = (PICTURES / "cat.png").read_bytes()

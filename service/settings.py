@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.bundle import VariantName
@@ -42,7 +43,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     artifacts: Path = Field(Path("artifacts"), description="folder of bundles, <model>/<version>/")
-    default_model: str | None = Field(None, description="model that answers when a call names none")
+    default_model: str | None = Field(
+        None, description="model that answers when a call names none; unset: the most accurate"
+    )
     variant: Literal["auto", VariantName] = Field(
         "auto", description="fp32, int8, or auto: int8 where this CPU computes it right"
     )
@@ -171,15 +174,21 @@ def read_settings() -> Settings:
 
 def describe_settings() -> str:
     """Every variable with its default and meaning, a line each."""
-    rows = []
-    for name, field in Settings.model_fields.items():
-        default = field.default if field.default_factory is None else "by CPUs"
-        shown = (
-            {None: "unset", "": "empty"}.get(default, default) if not isinstance(default, bool) else default
-        )
-        rows.append((f"{PREFIX}{name.upper()}", str(shown), field.description or ""))
+    rows = [
+        (f"{PREFIX}{name.upper()}", shown_default(field), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {what}" for name, value, what in rows)
+
+
+def shown_default(field: FieldInfo) -> str:
+    """A setting's default as one would write it into its variable, or a word for one that can't be."""
+    if field.default_factory is not None:
+        return "by CPUs"
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
+    return {None: "unset", "": "empty"}.get(field.default, str(field.default))
 
 
 def _listed(text: str) -> list[str]:

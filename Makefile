@@ -1,4 +1,4 @@
-# Every command of the README. Environments are made on first use and again when their pins change.
+# Every command. Environments are made on first use and again when their pins change.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -62,8 +62,8 @@ loadtest: $(SERVICE)/.installed $(DEV)/.dev ## does it hold? SLO=p95=50ms at RAT
 capacity: $(SERVICE)/.installed $(DEV)/.dev ## the highest rate that holds SLO=p95=50ms SCENARIO=mixed MODEL=, and its knee
 	$(DEV)/bin/python -m loadtest.capacity $(LOADTEST) --scenario $(SCENARIO) --report runs/capacity $(BENCH) $(ARGS)
 
-scenarios: $(SERVICE)/.installed $(DEV)/.dev ## the table of the README: what each model holds in each scenario (an hour)
-	$(DEV)/bin/python -m loadtest.table $(LOADTEST) --into README.md --report runs/scenarios $(ARGS)
+scenarios: $(SERVICE)/.installed $(DEV)/.dev ## the table of docs/load-tests.md: what each model holds in each scenario (an hour)
+	$(DEV)/bin/python -m loadtest.table $(LOADTEST) --into docs/load-tests.md --report runs/scenarios $(ARGS)
 
 bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: variants, batch sizes (some minutes)
 	$(SERVICE)/bin/python -m service.bench --json runs/bench.json $(ARGS)

@@ -16,8 +16,9 @@ DEFAULT_DATA = ROOT.parent / "shared" / "cifar10"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--screenshots FOLDER` keeps what the page's tests see."""
+    """What tests see may be kept: `--screenshots FOLDER`, and the answers in the docs: `--write-answers`."""
     parser.addoption("--screenshots", type=Path, help="folder for a screenshot of each state of the page")
+    parser.addoption("--write-answers", action="store_true", help="write what services answer into the docs")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.table import BEGIN, END, insert
+from loadtest.table import BEGIN, END
 from tests.loadtest.stub import StubServer, running
 from tests.support import ROOT
 
@@ -47,7 +47,3 @@ def test_file_without_marks_is_refused_before_anything_is_measured(tmp_path: Pat
     done = run("--url", "http://127.0.0.1:1", "--into", str(readme))
     assert done.returncode == 2
     assert "where the table is to be" in done.stderr
-
-
-def test_readme_has_the_place_for_the_table() -> None:
-    assert "| model |" in insert(ROOT / "README.md", "| model |")

@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 from prometheus_client.parser import text_string_to_metric_families
 from torch import nn
 
+from service.errors import InternalError, ServiceError
+
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "loadtest" / "pictures"
 
@@ -109,6 +111,12 @@ class Shapes:
                 for index in range(count):
                     suffix = self._SUFFIXES[index % len(self._SUFFIXES)]
                     self.draw(name).save(target / f"{name} {index}.{suffix}")
+
+
+def callers_failures(base: type[ServiceError] = ServiceError) -> set[tuple[int, str]]:
+    """Status and code of every failure that is answered."""
+    own = {(base.status, base.code)} if base.status != InternalError.status else set()
+    return own.union(*(callers_failures(one) for one in base.__subclasses__()))
 
 
 def counted(client: httpx.Client, name: str, **labels: str) -> float:

@@ -15,11 +15,11 @@ from PIL import Image
 from starlette.requests import Request
 
 from service.app import create_app
-from service.errors import BodyTimeout, InternalError, Overloaded, ServiceError
+from service.errors import BodyTimeout, Overloaded
 from service.lane import LoopLane
 from service.limits import Buffer, read_picture
 from service.settings import Settings
-from tests.support import PICTURES, encode
+from tests.support import PICTURES, callers_failures, encode
 
 CAT = (PICTURES / "cat.png").read_bytes()
 CLASSIFY = ("/classify", "/classify/image", "/classify/details", "/classify/batch")
@@ -68,12 +68,6 @@ def errors(document: Document) -> dict[str, Document]:
         for example in examples(media)
         if "error" in example and path != "/classify/batch"
     }
-
-
-def callers_failures(base: type[ServiceError] = ServiceError) -> set[tuple[int, str]]:
-    """Status and code of every failure that is answered."""
-    own = {(base.status, base.code)} if base.status != InternalError.status else set()
-    return own.union(*(callers_failures(one) for one in base.__subclasses__()))
 
 
 def test_every_failure_is_documented_and_no_other(document: Document) -> None:

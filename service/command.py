@@ -1,14 +1,14 @@
-"""`python -m service`: read the settings, start the workers, keep them running until asked to stop."""
+"""Reads the settings, starts the workers, keeps them running until asked to stop."""
 
 import argparse
 import sys
 
 from service.logs import configure_logging
 from service.settings import SettingsError, describe_settings, read_settings
-from service.supervisor import AddressError, Supervisor
+from service.supervisor import AddressError, ScratchError, Supervisor
 
 
-def main() -> int:
+def run() -> int:
     """Serve until asked to stop; the exit status: 2 for a wrong setting, 1 where nothing can be served."""
     parser = argparse.ArgumentParser(
         prog="python -m service",
@@ -25,10 +25,6 @@ def main() -> int:
     configure_logging(settings.log_level, settings.log_format)
     try:
         return Supervisor(settings).run()
-    except AddressError as error:
+    except (AddressError, ScratchError) as error:
         print(f"service: {error}", file=sys.stderr)
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,6 @@
 """Starts worker processes on one socket, starts anew those that die, and stops all when asked to."""
 
+import contextlib
 import logging
 import os
 import select
@@ -27,6 +28,10 @@ _KILL_AFTER = 5  # seconds over what a worker may take to stop
 
 class AddressError(Exception):
     """The address can't be listened on."""
+
+
+class ScratchError(Exception):
+    """There is no folder for temporary files."""
 
 
 class _Worker:
@@ -75,13 +80,14 @@ class Supervisor:
 
         Raises:
             AddressError: the address can't be listened on.
+            ScratchError: the workers' figures have nowhere to go.
         """
         # Blocked, signals wait until they are asked for; every worker lets them through again for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         # NumPy has threads of its own by now, which block nothing: a signal may come to one of them.
         for stop in _STOP:
             signal.signal(stop, self._note_stop)
-        with _bind(self._settings) as listener, tempfile.TemporaryDirectory(prefix="glimpse-") as metrics:
+        with _bind(self._settings) as listener, _scratch() as metrics:
             self._listener = listener
             self._metrics = metrics
             try:
@@ -105,6 +111,7 @@ class Supervisor:
                 logger.info("stopping: requests in flight may finish")
                 return 0
             self._replace_dead()
+            self._reap_orphans()
 
     def _note_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._is_asked_to_stop = True
@@ -146,6 +153,16 @@ class Supervisor:
         worker.close()
         mark_process_dead(worker.process.pid, self._metrics)  # type: ignore[no-untyped-call]
 
+    def _reap_orphans(self) -> None:
+        """A container's first process inherits what a dead worker had started, and is to end it."""
+        ours = {worker.process.pid for worker in self._workers.values()}
+        with contextlib.suppress(ChildProcessError):  # there is no child at all
+            # Looked at first: a worker's status is for its Popen.
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in ours:
+                    return
+                os.waitpid(ended.si_pid, 0)
+
     def _stop_all(self) -> None:
         for worker in self._workers.values():
             worker.process.terminate()
@@ -159,6 +176,15 @@ class Supervisor:
                 worker.process.kill()
                 worker.process.wait()
             worker.close()
+
+
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix="glimpse-")
+    except OSError as error:
+        raise ScratchError(
+            "no folder for temporary files can be written: mount a tmpfs at /tmp, or name one in TMPDIR"
+        ) from error
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -64,7 +64,7 @@ def test_light_packages_name_no_heavy_library(package: str) -> None:
 
 
 def test_importing_the_service_leaves_torch_out() -> None:
-    code = f"import sys, service.app, service.__main__; print(sorted({HEAVY!r} & set(sys.modules)))"
+    code = f"import sys, service.app, service.command; print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 

@@ -1,0 +1,17 @@
+"""`python -m service`: from here on a signal to stop is kept, and the rest is imported and run."""
+
+import signal
+import sys
+
+
+def main() -> int:
+    """Run the command, which minds SIGTERM and SIGINT once it is imported; its exit status."""
+    # As a container's first process it would never get a signal that it neither handles nor blocks.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    from service.command import run  # noqa: PLC0415 - takes most of a second
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

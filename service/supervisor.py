@@ -166,6 +166,9 @@ class Supervisor:
     def _stop_all(self) -> None:
         for worker in self._workers.values():
             worker.process.terminate()
+        # The workers have it too. With ours open, who comes after they have closed theirs would be left
+        # waiting until the last request in flight is done, instead of being refused and going elsewhere.
+        self._listener.close()
         patience = self._settings.drain_seconds + self._settings.grace_seconds + _KILL_AFTER
         deadline = time.monotonic() + patience
         for worker in self._workers.values():

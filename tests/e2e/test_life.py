@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,41 @@ def test_what_does_not_end_in_time_is_cut_off_with_a_sentence(artifacts: Path, t
         assert service.process.wait(timeout=10) == 0
         assert "GLIMPSE_GRACE_SECONDS" in in_flight.result().json()["error"]["message"]
     assert "Traceback" not in log.read_text()
+
+
+def is_refused(url: str) -> bool:
+    """Whether nobody listens there; a connection that is taken and left waiting is no refusal."""
+    try:
+        httpx.get(f"{url}/health/live", timeout=1)
+    except httpx.ConnectError:
+        return True
+    except httpx.TransportError:
+        return False
+    return False
+
+
+def test_who_comes_after_the_drain_is_refused_while_another_is_still_answered(artifacts: Path) -> None:
+    settings = {
+        "GLIMPSE_ARTIFACTS": str(artifacts),
+        "GLIMPSE_WORKERS": "1",
+        "GLIMPSE_DRAIN_SECONDS": "0",
+        "GLIMPSE_STALL_SECONDS": "60",
+    }
+    with running_service(service_command(), settings) as service, httpx.Client(base_url=service.url) as http:
+        slow = HTTPConnection(*service.url.removeprefix("http://").split(":"), timeout=60)
+        slow.putrequest("POST", "/classify")
+        slow.putheader("Content-Length", str(len(CAT)))
+        slow.endheaders(CAT[:100])
+        in_flight = "glimpse_requests_in_flight"  # among them the one that asks for it
+        assert eventually(lambda: counted(http, in_flight) == 2, 30)
+        service.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: is_refused(service.url), 30)
+        slow.send(CAT[100:])
+        answer = slow.getresponse()
+        assert answer.status == 200
+        assert json.load(answer)["prediction"]["class"] == "cat"
+        slow.close()
+        assert service.process.wait(timeout=30) == 0
 
 
 def test_one_cpu_gets_one_worker_and_the_log_says_so(artifacts: Path, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from service.classifier import Classifier, open_classifier, prediction_set, top_
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
 from tests.service.test_bundle import make_manifest
-from tests.support import newest
+from tests.support import ROOT, newest
 
 
 @pytest.fixture(params=["resnet", "cnn"])
@@ -117,3 +120,14 @@ def test_top_k_is_ordered_and_bounded_by_the_classes() -> None:
 def test_prediction_set_holds_each_class_at_or_over_the_threshold() -> None:
     variant = make_manifest().variants["fp32"].model_copy(update={"prediction_set_quantile": 0.75})
     assert prediction_set(np.array([0.15, 0.6, 0.25], np.float32), variant) == [1, 2]
+
+
+@pytest.mark.parametrize("package", ["service", "export"])
+def test_onnx_runtime_keeps_no_record_for_its_makers(package: str, artifacts: Path, tmp_path: Path) -> None:
+    graph = newest(artifacts / "cnn") / "model.onnx"
+    code = f"import {package}, onnxruntime; onnxruntime.InferenceSession({str(graph)!r})"
+    left_out = {"ORT_DISABLE_TELEMETRY", "CI"}  # either would do what is tested here
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment["TMPDIR"] = str(tmp_path)  # where it would keep the id of its session
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ import sys
 
 from service.logs import configure_logging
 from service.settings import SettingsError, describe_settings, read_settings
-from service.supervisor import AddressError, ScratchError, Supervisor
+from service.supervisor import AddressError, Supervisor
 
 
 def run() -> int:
@@ -25,6 +25,6 @@ def run() -> int:
     configure_logging(settings.log_level, settings.log_format)
     try:
         return Supervisor(settings).run()
-    except (AddressError, ScratchError) as error:
+    except AddressError as error:
         print(f"service: {error}", file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
 """What the service counts, and its text for Prometheus, summed over the workers.
 
-prometheus_client keeps each worker's figures in files of the folder $PROMETHEUS_MULTIPROC_DIR, which the
-supervisor makes and clears; a worker that dies leaves its counts behind.
+Each worker keeps its figures in files of the folder $PROMETHEUS_MULTIPROC_DIR, which the supervisor makes and
+clears; a worker that dies leaves its counts behind.
 """
 
 import os
@@ -10,8 +10,10 @@ import struct
 import time
 
 import onnxruntime
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from service.counts import count_in_files
 
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -27,10 +29,7 @@ class Metrics:
     def __init__(self, version: str) -> None:
         """Take the service's version, for the build's information."""
         if _FOLDER_VARIABLE in os.environ:
-            pid = (
-                os.getpid()
-            )  # ours for good: asking the system at each count takes a tenth of a refusal's time
-            values.ValueClass = values.MultiProcessValue(lambda: pid)  # type: ignore[no-untyped-call]
+            count_in_files(os.getpid())
         self.registry = CollectorRegistry()
         own = self.registry
         self.requests = Counter(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 from prometheus_client.multiprocess import mark_process_dead
@@ -28,10 +29,6 @@ _KILL_AFTER = 5  # seconds over what a worker may take to stop
 
 class AddressError(Exception):
     """The address can't be listened on."""
-
-
-class ScratchError(Exception):
-    """There is no folder for temporary files."""
 
 
 class _Worker:
@@ -80,14 +77,13 @@ class Supervisor:
 
         Raises:
             AddressError: the address can't be listened on.
-            ScratchError: the workers' figures have nowhere to go.
         """
         # Blocked, signals wait until they are asked for; every worker lets them through again for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         # NumPy has threads of its own by now, which block nothing: a signal may come to one of them.
         for stop in _STOP:
             signal.signal(stop, self._note_stop)
-        with _bind(self._settings) as listener, _scratch() as metrics:
+        with _bind(self._settings) as listener, _make_folder() as metrics:
             self._listener = listener
             self._metrics = metrics
             try:
@@ -117,7 +113,9 @@ class Supervisor:
         self._is_asked_to_stop = True
 
     def _start(self, number: int) -> _Worker:
-        environment = {**os.environ, _METRICS_VARIABLE: self._metrics}
+        environment = {name: value for name, value in os.environ.items() if name != _METRICS_VARIABLE}
+        if self._metrics is not None:
+            environment[_METRICS_VARIABLE] = self._metrics
         self._workers[number] = worker = _Worker(number, self._listener, environment)
         return worker
 
@@ -151,7 +149,8 @@ class Supervisor:
     def _bury(self, worker: _Worker) -> None:
         del self._workers[worker.number]
         worker.close()
-        mark_process_dead(worker.process.pid, self._metrics)  # type: ignore[no-untyped-call]
+        if self._metrics is not None:
+            mark_process_dead(worker.process.pid, self._metrics)  # type: ignore[no-untyped-call]
 
     def _reap_orphans(self) -> None:
         """A container's first process inherits what a dead worker had started, and is to end it."""
@@ -181,13 +180,19 @@ class Supervisor:
             worker.close()
 
 
-def _scratch() -> "tempfile.TemporaryDirectory[str]":
+@contextlib.contextmanager
+def _make_folder() -> Iterator[str | None]:
+    """Where the workers count together; none where no disk has room, which is no reason not to serve."""
     try:
-        return tempfile.TemporaryDirectory(prefix="glimpse-")
+        folder = tempfile.TemporaryDirectory(prefix="glimpse-")
     except OSError as error:
-        raise ScratchError(
-            "no folder for temporary files can be written: mount a tmpfs at /tmp, or name one in TMPDIR"
-        ) from error
+        logger.warning(
+            "no folder for figures can be made (%s): /metrics shows those of one worker; set TMPDIR", error
+        )
+        yield None
+        return
+    with folder as path:
+        yield path
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-START_SECONDS = 30
+START_SECONDS = 90  # two are enough on a machine that does nothing else
 STOP_SECONDS = 40
 
 

@@ -20,7 +20,7 @@ def count_in_files(pid: int) -> None:
     Args:
         pid: ours, for the files' names; asking the system at each count takes a tenth of a refusal's time.
     """
-    values.MmapedDict = _AllocatedFile
+    setattr(values, "MmapedDict", _AllocatedFile)  # noqa: B010 - it names what its values are kept in there only
     shared = values.MultiProcessValue(lambda: pid)  # type: ignore[no-untyped-call]
     has_failed = False
 

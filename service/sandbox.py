@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedFormat
+from service.errors import ImageError, ImageTooLarge, Overloaded, UndecodableImage, UnsupportedFormat
 from service.imaging import Limits
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,12 @@ class Sandbox:
         self._memory = memory
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Have the process ready before a picture waits for it."""
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Have the process ready before a picture waits for it.
+
+        Raises:
+            OSError: there is no process, descriptor or memory left for it.
+        """
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
@@ -44,6 +48,7 @@ class Sandbox:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
             )
+        return self._process
 
     def close(self) -> None:
         """End the process."""
@@ -62,26 +67,36 @@ class Sandbox:
 
         Raises:
             ImageError: it can't be decoded, or not within the seconds and the memory allowed.
+            Overloaded: there is no process, thread or descriptor left to decode it with.
         """
-        self.start()
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise RuntimeError("the decoding process has no pipes")
-        timer = threading.Timer(self._seconds, process.kill)
-        timer.start()
+        requests, answers, timer = self._begin()
         try:
-            self._ask(process.stdin, data, height, width, is_header_read=is_header_read)
-            return _read_answer(process.stdout, height, width)
+            self._ask(requests, data, height, width, is_header_read=is_header_read)
+            return _read_answer(answers, height, width)
         except (OSError, ValueError) as error:  # a broken pipe, or half an answer
             self.close()
             logger.warning("a picture of %d bytes was given up on after %g s", len(data), self._seconds)
-            self.start()
+            with contextlib.suppress(OSError):  # then the next picture starts it, or is told
+                self.start()
             raise ImageTooLarge(
                 f"decoding the picture takes more than {self._seconds:g} s (GLIMPSE_DECODE_SECONDS) or "
                 f"{self._memory} bytes (GLIMPSE_DECODE_BYTES): send a smaller or simpler one"
             ) from error
         finally:
             timer.cancel()
+
+    def _begin(self) -> tuple[IO[bytes], IO[bytes], threading.Timer]:
+        """The pipes of a process that runs, and the running timer that will kill it."""
+        try:
+            process = self.start()
+            timer = threading.Timer(self._seconds, process.kill)
+            timer.start()
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread either
+            logger.warning("no process can be started that decodes large pictures: %s", error)
+            raise Overloaded("nothing can be started that decodes a large picture: send it again") from error
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the decoding process has no pipes")
+        return process.stdin, process.stdout, timer
 
     def _ask(self, stream: IO[bytes], data: bytes, height: int, width: int, *, is_header_read: bool) -> None:
         request = {

@@ -41,13 +41,17 @@ class _Worker:
         self._link = ours
         with theirs:
             descriptors = (listener.fileno(), theirs.fileno())
-            # A group of its own: Ctrl+C in a terminal is for the supervisor, which then stops its workers.
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "service.worker", str(number), *map(str, descriptors)],
-                env=environment,
-                pass_fds=descriptors,
-                process_group=0,
-            )
+            try:
+                # A group of its own: Ctrl+C in a terminal is for the supervisor, which then stops all.
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "service.worker", str(number), *map(str, descriptors)],
+                    env=environment,
+                    pass_fds=descriptors,
+                    process_group=0,
+                )
+            except OSError:
+                ours.close()
+                raise
 
     def check_ready(self, timeout: float) -> bool:
         """Whether the worker has said that it answers, or says so within `timeout` seconds."""
@@ -73,7 +77,7 @@ class Supervisor:
         """Serve until a signal asks to stop.
 
         Returns:
-            0 after that; the status of the first worker if it can't serve anything.
+            0 after that; the status of the first worker if it can't serve anything, 1 if it can't be started.
 
         Raises:
             AddressError: the address can't be listened on.
@@ -93,30 +97,37 @@ class Supervisor:
 
     def _serve(self) -> int:
         first = self._start(0)
+        if first is None:
+            return 1
         while not first.check_ready(0.05):
             if first.process.poll() is not None:
                 return first.process.returncode
             if self._is_asked_to_stop or signal.sigpending() & _STOP:
                 return 0
         self._announce()
-        for number in range(1, self._settings.workers):
-            self._start(number)
+        self._due = dict.fromkeys(range(1, self._settings.workers), 0.0)
         while True:
+            self._replace_dead()
+            self._reap_orphans()
             asked = signal.sigtimedwait(_WATCHED, 0.2)
             if self._is_asked_to_stop or (asked is not None and asked.si_signo in _STOP):
                 logger.info("stopping: requests in flight may finish")
                 return 0
-            self._replace_dead()
-            self._reap_orphans()
 
     def _note_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._is_asked_to_stop = True
 
-    def _start(self, number: int) -> _Worker:
+    def _start(self, number: int) -> _Worker | None:
+        """Start it, or have it tried again later where there is no descriptor, process or memory for it."""
         environment = {name: value for name, value in os.environ.items() if name != _METRICS_VARIABLE}
         if self._metrics is not None:
             environment[_METRICS_VARIABLE] = self._metrics
-        self._workers[number] = worker = _Worker(number, self._listener, environment)
+        try:
+            self._workers[number] = worker = _Worker(number, self._listener, environment)
+        except OSError as error:
+            logger.error("worker %d can't be started: %s", number, error.strerror)  # noqa: TRY400 - says it all
+            self._postpone(number, has_worked=False)
+            return None
         return worker
 
     def _announce(self) -> None:
@@ -131,20 +142,23 @@ class Supervisor:
         )
 
     def _replace_dead(self) -> None:
-        now = time.monotonic()
         for number, worker in list(self._workers.items()):
             worker.check_ready(0)
             if worker.process.poll() is None:
                 continue
             self._bury(worker)
-            # One that died at work is replaced at once, one that did not come up a little later each time.
-            pause = 0.0 if worker.is_ready else self._pauses.get(number, _FIRST_PAUSE)
-            self._pauses[number] = min(2 * pause, _LONGEST_PAUSE) if pause else _FIRST_PAUSE
-            self._due[number] = now + pause
+            self._postpone(number, has_worked=worker.is_ready)
             logger.error("worker %d ended with status %d", number, worker.process.returncode)
+        now = time.monotonic()
         for number in [number for number, due in self._due.items() if due <= now]:
             del self._due[number]
             self._start(number)
+
+    def _postpone(self, number: int, *, has_worked: bool) -> None:
+        """One that died at work is replaced at once, one that did not come up a little later each time."""
+        pause = 0.0 if has_worked else self._pauses.get(number, _FIRST_PAUSE)
+        self._pauses[number] = min(2 * pause, _LONGEST_PAUSE) if pause else _FIRST_PAUSE
+        self._due[number] = time.monotonic() + pause
 
     def _bury(self, worker: _Worker) -> None:
         del self._workers[worker.number]

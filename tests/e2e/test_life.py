@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,24 @@ def test_killed_worker_loses_only_its_own_requests_and_is_replaced(four: Service
     lost = [status for status in statuses if status != 200]
     assert len(statuses) > 20
     assert len(lost) <= len(threads), lost
+
+
+def test_supervisor_that_can_start_nothing_goes_on_and_replaces_the_dead_once_it_can(
+    artifacts: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_WORKERS": "2"}
+    with running_service(service_command(), settings, log) as service:
+        assert eventually(lambda: len(workers(service)) == 2)
+        pid, (victim, _) = service.process.pid, workers(service)
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda: "can't be started: Too many open files" in log.read_text())
+        assert httpx.post(f"{service.url}/classify", content=CAT, timeout=30).status_code == 200
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        assert eventually(lambda: len(workers(service)) == 2, 30)
+    assert "Traceback" not in log.read_text()
 
 
 def test_ready_turns_503_and_requests_in_flight_finish(artifacts: Path) -> None:

@@ -1,11 +1,14 @@
+import os
+import resource
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import ImageTooLarge, UndecodableImage, UnsupportedFormat
+from service.errors import ImageTooLarge, Overloaded, UndecodableImage, UnsupportedFormat
 from service.imaging import Limits, decode
 from service.sandbox import Sandbox
 from tests.support import encode, gradient
@@ -63,3 +66,17 @@ def test_picture_over_the_time_is_given_up_and_the_next_decoded() -> None:
     time.sleep(1)
     assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)
     sandbox.close()
+
+
+def test_picture_is_put_off_where_no_process_can_be_started_and_decoded_once_one_can(
+    sandbox: Sandbox,
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        with Path(os.devnull).open() as newest:  # pipes would take the numbers from here on
+            resource.setrlimit(resource.RLIMIT_NOFILE, (newest.fileno(), before[1]))
+        with pytest.raises(Overloaded, match="send it again"):
+            sandbox.decode(encode(gradient()), 8, 8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)

@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # a redirect would go wherever the caller's Host header says
         openapi_url="/openapi.json" if settings.docs else None,
     )
-    metrics = Metrics(VERSION)
+    metrics = Metrics(VERSION, settings.workers)
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.registry = load_registry(

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.counts import count_in_files
+from service.memory import ContainerMemory
 
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -26,8 +27,8 @@ _TRIES, _PAUSE_SECONDS = 20, 0.01
 class Metrics:
     """The metrics of one worker, in a registry of its own."""
 
-    def __init__(self, version: str) -> None:
-        """Take the service's version, for the build's information."""
+    def __init__(self, version: str, workers: int) -> None:
+        """Take the service's version, and how many workers it is to have."""
         if _FOLDER_VARIABLE in os.environ:
             count_in_files(os.getpid())
         self.registry = CollectorRegistry()
@@ -84,6 +85,16 @@ class Metrics:
         self.workers = Gauge(
             "glimpse_workers", "Processes that answer.", multiprocess_mode="livesum", registry=own
         )
+        expected = Gauge(
+            "glimpse_workers_expected",
+            "Processes that are to answer: GLIMPSE_WORKERS.",
+            multiprocess_mode="livemax",
+            registry=own,
+        )
+        expected.set(workers)
+        self.restarts = Counter(
+            "glimpse_worker_restarts", "Workers started in the place of one that ended.", registry=own
+        )
         build = Gauge(
             "glimpse_build_info",
             "1; the labels say what runs.",
@@ -103,6 +114,7 @@ class Metrics:
         if _FOLDER_VARIABLE not in os.environ:  # one worker, without a supervisor
             return generate_latest(self.registry)
         summed = CollectorRegistry()
+        summed.register(ContainerMemory())
         MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
         for _ in range(_TRIES):
             try:

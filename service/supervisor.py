@@ -34,17 +34,20 @@ class AddressError(Exception):
 class _Worker:
     """One process, and the pipe by which it says that it is ready and learns that we are gone."""
 
-    def __init__(self, number: int, listener: socket.socket, environment: dict[str, str]) -> None:
+    def __init__(
+        self, number: int, listener: socket.socket, environment: dict[str, str], *, is_replacement: bool
+    ) -> None:
         self.number = number
         self.is_ready = False
         ours, theirs = socket.socketpair()
         self._link = ours
         with theirs:
             descriptors = (listener.fileno(), theirs.fileno())
+            arguments = (number, *descriptors, int(is_replacement))
             try:
                 # A group of its own: Ctrl+C in a terminal is for the supervisor, which then stops all.
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "service.worker", str(number), *map(str, descriptors)],
+                    [sys.executable, "-m", "service.worker", *map(str, arguments)],
                     env=environment,
                     pass_fds=descriptors,
                     process_group=0,
@@ -122,12 +125,14 @@ class Supervisor:
         environment = {name: value for name, value in os.environ.items() if name != _METRICS_VARIABLE}
         if self._metrics is not None:
             environment[_METRICS_VARIABLE] = self._metrics
+        is_replacement = number in self._pauses
         try:
-            self._workers[number] = worker = _Worker(number, self._listener, environment)
+            worker = _Worker(number, self._listener, environment, is_replacement=is_replacement)
         except OSError as error:
             logger.error("worker %d can't be started: %s", number, error.strerror)  # noqa: TRY400 - says it all
             self._postpone(number, has_worked=False)
             return None
+        self._workers[number] = worker
         return worker
 
     def _announce(self) -> None:

@@ -25,7 +25,7 @@ _STOP = (signal.SIGTERM, signal.SIGINT)
 
 def main() -> int:
     """Serve until the supervisor asks to stop, or is gone; the exit status."""
-    number, listener, link = map(int, sys.argv[1:])
+    number, listener, link, is_replacement = map(int, sys.argv[1:])
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format, number)
     ignore_pillows_warnings()
@@ -37,6 +37,8 @@ def main() -> int:
     except BundleError as error:
         print(f"service: {error}", file=sys.stderr)
         return 1
+    if is_replacement:
+        app.state.metrics.restarts.inc()
     with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:
         _Server(app, settings, supervisor).run(sockets=[listening])
     return 0

@@ -73,6 +73,8 @@ def test_killed_worker_loses_only_its_own_requests_and_is_replaced(four: Service
     with httpx.Client(base_url=four.url) as http:
         assert eventually(lambda: victim not in workers(four) and len(workers(four)) == 4, BACK_SECONDS)
         assert eventually(lambda: counted(http, "glimpse_workers") == 4, BACK_SECONDS)
+        assert counted(http, "glimpse_workers_expected") == 4
+        assert counted(http, "glimpse_worker_restarts_total") == 1
     stop.set()
     for thread in threads:
         thread.join()

@@ -46,10 +46,10 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _measure(target: Target, load: Load, slos: Sequence[Slo], repeats: int) -> list[Run]:
-    classes = learn_classes(target.url, load)
+    classes = learn_classes(target.address, load)
     runs = []
     for seed in range(repeats):
-        run = measure(target.url, replace(load, seed=seed), slos, classes)
+        run = measure(target.address, replace(load, seed=seed), slos, classes)
         print(f"{run.describe()}\n", flush=True)
         runs.append(run)
     return runs

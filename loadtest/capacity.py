@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loadtest import command, options
+from loadtest.address import Address
 from loadtest.drive import Load, learn_classes
 from loadtest.facts import gather
 from loadtest.measure import Run, measure
@@ -58,7 +59,7 @@ class Capacity:
 
 
 def find_capacity(
-    url: str, load: Load, slos: Sequence[Slo], step: float, precision: float = PRECISION
+    address: Address, load: Load, slos: Sequence[Slo], step: float, precision: float = PRECISION
 ) -> Capacity:
     """Search from the load's rate in runs of `step` seconds, and prove in one of the load's own duration.
 
@@ -68,10 +69,10 @@ def find_capacity(
         LocustError: locust could not run.
         ServerError: the service's answers were not as they have to be even before the load.
     """
-    classes = learn_classes(url, load)
+    classes = learn_classes(address, load)
 
     def attempt(rate: float, seconds: float = step) -> Run:
-        run = measure(url, replace(load, rate=rate, duration=seconds), slos, classes)
+        run = measure(address, replace(load, rate=rate, duration=seconds), slos, classes)
         print(f"at {rate:7.1f}/s: {_outcome(run)}", file=sys.stderr, flush=True)
         return run
 
@@ -103,7 +104,7 @@ def _search(arguments: argparse.Namespace) -> int:
     slos, load = options.slos_of(arguments), options.load_of(arguments)
     bench = read_bench(arguments.bench) if arguments.bench else None
     with open_target(arguments) as target:
-        capacity = find_capacity(target.url, load, slos, arguments.step, arguments.precision)
+        capacity = find_capacity(target.address, load, slos, arguments.step, arguments.precision)
         facts = gather(target, load)
     verdict = capacity.sum_up(slos)
     if capacity.proof:

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Callable
 
+from loadtest.address import ServerError
 from loadtest.drive import LocustError
 from loadtest.record import RecordError
-from loadtest.server import ServerError
 
 NOTHING_MEASURED, INTERRUPTED = 2, 130
 

@@ -1,6 +1,7 @@
-"""A URL and a load in, every request's time and outcome out; locust sends, in processes of its own."""
+"""An address and a load in, every request's time and outcome out; locust sends, in processes of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.address import KEY_VARIABLE, Address
 from loadtest.payloads import build_payloads
 from loadtest.rehearsal import rehearse
 from loadtest.results import Measured, merge
@@ -47,21 +49,21 @@ class Load:
         return self.remote_workers or self.processes
 
 
-def learn_classes(url: str, load: Load) -> dict[str, list[str]]:
+def learn_classes(address: Address, load: Load) -> dict[str, list[str]]:
     """What the service says of each picture before the run, by the payload's key.
 
     Raises:
         ServerError: an answer is not as it has to be.
     """
     payloads = build_payloads(SCENARIOS[load.scenario].weights)
-    return rehearse(url, [one for kind in payloads.values() for one in kind], load.model)
+    return rehearse(address, [one for kind in payloads.values() for one in kind], load.model)
 
 
-def drive(url: str, load: Load, classes: Mapping[str, Sequence[str]] | None = None) -> Measured:
+def drive(address: Address, load: Load, classes: Mapping[str, Sequence[str]] | None = None) -> Measured:
     """Send the load, at times drawn ahead.
 
     Args:
-        url: of the service.
+        address: of the service.
         load: what to send.
         classes: what `learn_classes` found, where it is known already.
 
@@ -69,15 +71,22 @@ def drive(url: str, load: Load, classes: Mapping[str, Sequence[str]] | None = No
         LocustError: locust could not run.
         ServerError: the service's answers were not as they have to be even before the load.
     """
-    learnt = learn_classes(url, load) if classes is None else classes
+    learnt = learn_classes(address, load) if classes is None else classes
     with tempfile.TemporaryDirectory() as folder:
         expected, results = Path(folder) / "expected.json", Path(folder) / "results.json"
         expected.write_text(json.dumps(learnt), encoding="utf-8")
-        command = _command(url, load, expected, results)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = _command(address.url, load, expected, results)
+        # A key among the arguments could be read by everyone on this machine.
+        environment = {**_environment(), KEY_VARIABLE: address.key}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if not results.exists():
             raise LocustError(f"locust ended with status {done.returncode}: {_reason(done.stderr)}")
         return merge(json.loads(results.read_bytes()), load.duration)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but what would change locust's options."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
 
 
 def _reason(log: str) -> str:

@@ -1,17 +1,18 @@
 """A service and this machine in, what a reader has to know to believe a measurement out."""
 
 import datetime as dt
+import functools
 import json
 import os
 import platform
 import re
 import subprocess
-import urllib.request
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from loadtest.address import Address, ServerError
 from loadtest.drive import Load
 from loadtest.payloads import for_model
 from loadtest.scenarios import SCENARIOS
@@ -21,28 +22,44 @@ _ROOT = Path(__file__).resolve().parent.parent
 _CLIENT = ("locust", "gevent", "geventhttpclient", "pillow")
 _BUILD = re.compile(r"^glimpse_build_info{(.*)} 1", re.MULTILINE)
 _WORKERS = re.compile(r"^glimpse_workers (\S+)$", re.MULTILINE)
-_SECONDS = 5
+# Of the service's settings, what says nothing about how fast it is, or must not be told.
+_UNTOLD = {
+    f"GLIMPSE_{name}" for name in ("DATA", "KEY", "API_KEYS", "HOST", "PORT", "ARTIFACTS", "DEFAULT_MODEL")
+}
 UNKNOWN = "not known"
+_RAN_BEFORE = "not known, as it ran before"
 
 
 def gather(target: Target, load: Load) -> dict[str, str]:
     """Facts by what they are called, in reading order."""
-    metrics = _get(f"{target.url}/metrics")
+    metrics = _get(target.address, "/metrics")
     usable = len(os.sched_getaffinity(0))
     own = (f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _CLIENT))
     return {
         "measured": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": f"{_cpu()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
-        "CPUs of the service": f"{target.cpus}, by {_workers(metrics)} workers"
-        if target.cpus
-        else f"{UNKNOWN}: it ran before; {_workers(metrics)} workers",
+        "machine": _machine(target, load),
+        "CPUs of the service": f"{target.cpus or _RAN_BEFORE}, by {_workers(metrics)}",
         "CPUs of the generator": _generators(usable, load),
         "commit": _commit(),
         "service": _build(metrics),
+        "settings": _settings() if target.cpus else _RAN_BEFORE,
         "client": ", ".join(own),
-        "model": _model(target.url, load.model),
+        "model": _model(target.address, load.model),
         "scenario": f"{load.scenario}: {SCENARIOS[load.scenario].description}",
     }
+
+
+def _machine(target: Target, load: Load) -> str:
+    here = f"{_cpu()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"
+    elsewhere = [] if target.cpus else [f"the service, at {target.address.url},"]
+    elsewhere += ["the generator"] if load.remote_workers else []
+    return f"{here}; {' and '.join(elsewhere)} may be elsewhere" if elsewhere else here
+
+
+def _settings() -> str:
+    """What the environment sets for the service that we start."""
+    told = sorted(name for name in os.environ if name.startswith("GLIMPSE_") and name not in _UNTOLD)
+    return ", ".join(f"{name}={os.environ[name]}" for name in told) or "defaults"
 
 
 def _generators(usable: int, load: Load) -> str:
@@ -51,12 +68,10 @@ def _generators(usable: int, load: Load) -> str:
     return f"{usable}, by one process" if load.processes == 1 else f"{usable}, by {load.processes} processes"
 
 
-def _get(url: str) -> str:
+def _get(address: Address, path: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - checked before
-            text: str = answer.read().decode()
-            return text
-    except OSError:
+        return address.get(path).text
+    except ServerError:
         return ""
 
 
@@ -69,7 +84,7 @@ def _cpu() -> str:
 
 def _workers(metrics: str) -> str:
     found = _WORKERS.search(metrics)
-    return f"{float(found[1]):g}" if found else UNKNOWN
+    return f"{float(found[1]):g} workers" if found else "an unknown number of workers"
 
 
 def _build(metrics: str) -> str:
@@ -81,17 +96,18 @@ def _build(metrics: str) -> str:
     return ", ".join(f"{shown} {labels[name]}" for name, shown in names if name in labels)
 
 
-def _model(url: str, model: str) -> str:
-    text = _get(url + for_model("/model/info", model))
+def _model(address: Address, model: str) -> str:
+    text = _get(address, for_model("/model/info", model))
     try:
         info: dict[str, Any] = json.loads(text)
         name, manifest, variant = info["model"], info["manifest"], info["variant"]
         accuracy = manifest["variants"][variant]["accuracy"]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return model or UNKNOWN
     return f"{name['name']} version {name['version']}, {variant} in ONNX Runtime, accuracy {accuracy:.2%}"
 
 
+@functools.cache  # the code that runs is the one of the start, whatever is written meanwhile
 def _commit() -> str:
     commit = _git(["rev-parse", "--short=12", "HEAD"])
     if not commit:

@@ -2,15 +2,16 @@
 
 import re
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from loadtest.address import Address, ServerError
 
 _NAME = "glimpse_request_seconds_bucket"
 _SAMPLE = re.compile(rf"^{_NAME}{{(.*)}} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _ROUTES = frozenset({"/classify", "/classify/batch"})
-_SECONDS, _TRIES, _PAUSE_SECONDS = 5, 20, 0.05
+_TRIES, _PAUSE_SECONDS = 20, 0.05
 
 Buckets = dict[float, float]  # requests answered within so many milliseconds, by that bound
 
@@ -25,14 +26,13 @@ class ServerView:
     estimate: float
 
 
-def read_buckets(url: str) -> Buckets | None:
+def read_buckets(address: Address) -> Buckets | None:
     """The service's histogram of the classifying routes, summed over its workers; None where it has none."""
     try:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=_SECONDS) as answer:  # noqa: S310 - checked
-            text = answer.read().decode()
-    except OSError:
+        answer = address.get("/metrics")
+    except ServerError:
         return None
-    return parse_buckets(text)
+    return parse_buckets(answer.text) if answer.status == 200 else None
 
 
 def parse_buckets(text: str) -> Buckets | None:
@@ -45,11 +45,11 @@ def parse_buckets(text: str) -> Buckets | None:
     return buckets or None
 
 
-def read_after(url: str, before: Mapping[float, float], requests: int) -> Buckets | None:
+def read_after(address: Address, before: Mapping[float, float], requests: int) -> Buckets | None:
     """The histogram once it has `requests` more than `before`, or soon after: counting follows the answer."""
     buckets = None
     for _ in range(_TRIES):
-        buckets = read_buckets(url)
+        buckets = read_buckets(address)
         if buckets is None or buckets[max(buckets)] - before[max(before)] >= requests:
             break
         time.sleep(_PAUSE_SECONDS)

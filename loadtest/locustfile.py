@@ -9,8 +9,8 @@ Each process needs one user; the rate is an option. Of several workers, each sen
 
 import argparse
 import json
+import os
 import time
-from collections.abc import Sequence
 from typing import ClassVar
 
 import gevent
@@ -21,6 +21,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import Runner, WorkerRunner
 
+from loadtest.address import KEY_VARIABLE, ServerError, parse_address
 from loadtest.answers import check_answer
 from loadtest.lead import DRAIN_SECONDS, FAILED, FINISHED, PATIENCE_SECONDS, Lead
 from loadtest.payloads import Payload, build_payloads, for_model
@@ -28,7 +29,6 @@ from loadtest.rehearsal import rehearse
 from loadtest.results import MOST_IN_FLIGHT, Generator, Result, to_message
 from loadtest.scenarios import SCENARIOS
 from loadtest.schedule import Arrival, draw_arrivals, share_of
-from loadtest.server import ServerError
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -56,6 +56,8 @@ class Arrivals(FastHttpUser):
     """The one user of a process: it starts a greenlet an arrival."""
 
     concurrency = MOST_IN_FLIGHT
+    max_redirects = 0
+    insecure = False  # the key goes to the service alone
     sender: "ClassVar[Arrivals | None]" = None
 
     def __init__(self, environment: Environment) -> None:
@@ -101,20 +103,16 @@ class Arrivals(FastHttpUser):
         options, scenario = self.options, SCENARIOS[self.options.scenario]
         self.payloads = build_payloads(scenario.weights)
         everything = [payload for payloads in self.payloads.values() for payload in payloads]
-        if options.classes:
-            self.classes = json.loads(options.classes)
-        else:
-            self.classes = self._rehearse(everything)
-        load = (scenario.weights, options.rate, options.duration, scenario.burst, options.seed)
-        index = max(0, getattr(self.environment.runner, "worker_index", 0)) % options.shares
-        self.arrivals = share_of(draw_arrivals(*load), index, options.shares, options.seed)
-
-    def _rehearse(self, payloads: Sequence[Payload]) -> dict[str, list[str]]:
         try:
-            return rehearse(str(self.host).rstrip("/"), payloads, self.options.model)
+            self.address = parse_address(str(self.host), os.environ.get(KEY_VARIABLE, ""))
+            given = options.classes
+            self.classes = json.loads(given) if given else rehearse(self.address, everything, options.model)
         except ServerError as error:
             self._tell(FAILED, str(error))
             raise StopUser from error
+        load = (scenario.weights, options.rate, options.duration, scenario.burst, options.seed)
+        index = max(0, getattr(self.environment.runner, "worker_index", 0)) % options.shares
+        self.arrivals = share_of(draw_arrivals(*load), index, options.shares, options.seed)
 
     def _tell(self, what: str, data: object) -> None:
         if self.environment.runner is not None:
@@ -123,9 +121,9 @@ class Arrivals(FastHttpUser):
     def _send(self, arrival: Arrival) -> None:
         payload = self._payload(arrival)
         with self.client.post(
-            for_model(payload.path, self.options.model),
+            self.address.url + for_model(payload.path, self.options.model),
             data=payload.body,  # type: ignore[arg-type]  # bytes go out as they are
-            headers={"Content-Type": payload.content_type},
+            headers={**self.address.headers, "Content-Type": payload.content_type},
             name=payload.kind,
             catch_response=True,
         ) as response:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest import histogram
+from loadtest.address import Address
 from loadtest.drive import Load, drive
 from loadtest.results import Measured, Summary, percentile, summarise_kinds
 from loadtest.slo import Slo
@@ -55,7 +56,7 @@ class Run:
 
 
 def measure(
-    url: str, load: Load, slos: Sequence[Slo], classes: Mapping[str, Sequence[str]] | None = None
+    address: Address, load: Load, slos: Sequence[Slo], classes: Mapping[str, Sequence[str]] | None = None
 ) -> Run:
     """Drive the service once and judge it.
 
@@ -63,12 +64,12 @@ def measure(
         LocustError: locust could not run.
         ServerError: the service's answers were not as they have to be even before the load.
     """
-    before = histogram.read_buckets(url)
-    measured = drive(url, load, classes)
+    before = histogram.read_buckets(address)
+    measured = drive(address, load, classes)
     answered = [result for result in measured.results if result.status]
     view = None
     if before is not None:
-        after = histogram.read_after(url, before, len(answered))
+        after = histogram.read_after(address, before, len(answered))
         view = None if after is None else histogram.view(before, after)
     times = sorted(result.milliseconds for result in answered)
     notes = []

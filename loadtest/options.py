@@ -1,9 +1,11 @@
 """What the commands' options are and accept."""
 
 import argparse
+import os
 import re
 from pathlib import Path
 
+from loadtest.address import KEY_VARIABLE
 from loadtest.drive import Load
 from loadtest.scenarios import SCENARIOS
 from loadtest.slo import Slo, SloError, parse_slo
@@ -44,6 +46,23 @@ def slo(text: str) -> Slo:
         return parse_slo(text)
     except SloError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def key(text: str) -> str:
+    """An API key, for argparse; what is wrong with it is said without it."""
+    if not all("!" <= one <= "~" for one in text):
+        raise argparse.ArgumentTypeError("has characters that no key has; copy it again")
+    return text
+
+
+def add_key_option(parser: argparse.ArgumentParser) -> None:
+    """Let the caller give the key of a service with GLIMPSE_API_KEYS."""
+    parser.add_argument(
+        "--key",
+        type=key,
+        default=os.environ.get(KEY_VARIABLE, ""),
+        help=f"API key; better in {KEY_VARIABLE}, where others on this machine can't see it",
+    )
 
 
 def add_load_options(parser: argparse.ArgumentParser, rate: float, duration: float) -> None:

@@ -1,8 +1,9 @@
-"""`python -m loadtest.overload`: is the service of use at three times what it can do? Exit status 0 or 1.
+"""`python -m loadtest.overload`: is the service of use at three times what it can do?
 
-It raises the rate until the service gets no more done, which is its peak; then offers a multiple of it.
-Well behaved, it refuses at once what it can't do in time (503 with Retry-After), answers the rest in time,
-gets about as much done as at its peak, and still says how it is.
+Exit status 0 for yes, 1 for no, 2 where nothing could be measured. It raises the rate until the service
+gets no more done, which is its peak; then offers a multiple of it. Well behaved, it refuses at once what it
+can't do in time (503 with Retry-After), answers the rest in time, gets about as much done as at its peak,
+and still says how it is.
 """
 
 import argparse
@@ -10,15 +11,15 @@ import contextlib
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from loadtest.drive import Load, LocustError, drive
-from loadtest.options import positive
+from loadtest import command
+from loadtest.address import Address, ServerError
+from loadtest.drive import Load, drive
+from loadtest.options import add_key_option, positive
 from loadtest.results import Measured, Result, percentile
-from loadtest.server import ServerError, Service
-from loadtest.target import apart
+from loadtest.target import apart, own_service
 
 _PROBES = ("/health", "/metrics")
 _PROBE_PAUSE_SECONDS = 0.5
@@ -29,13 +30,14 @@ _PAST = 1.5  # times the best so far; where this much is offered and no more is 
 
 def main() -> int:
     """Parse, measure, print what was found and the verdict."""
-    arguments = _parse()
-    try:
-        with apart([arguments.server_python, "-m", "service"]) as service:
-            overload = measure_overload(service, arguments.times, arguments.duration, arguments.step)
-    except (ServerError, LocustError, FileNotFoundError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
-        return 1
+    given = _parse()
+    return command.run(lambda: _test(given))
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    with own_service([arguments.server_python, "-m", "service"], apart) as service:
+        address = Address(service.url, arguments.key)
+        overload = measure_overload(address, arguments.times, arguments.duration, arguments.step)
     breaches = overload.breaches(arguments.p95, arguments.goodput)
     print(overload.describe())
     for breach in breaches:
@@ -100,19 +102,19 @@ class Overload:
 
 
 def measure_overload(
-    service: Service, times: float, duration: float, step_seconds: float, rate: float | None = None
+    address: Address, times: float, duration: float, step_seconds: float, rate: float | None = None
 ) -> Overload:
     """Find the peak, or take `rate` for it, then offer `times` of it for `duration` seconds."""
-    peak = rate or _find_peak(service.url, step_seconds)
-    with _probing(service.url) as probes:
-        measured = drive(service.url, Load(times * peak, duration, _SCENARIO))
+    peak = rate or _find_peak(address, step_seconds)
+    with _probing(address) as probes:
+        measured = drive(address, Load(times * peak, duration, _SCENARIO))
     return _judge(measured, peak, duration, probes)
 
 
-def _find_peak(url: str, seconds: float) -> float:
+def _find_peak(address: Address, seconds: float) -> float:
     best, rate = 0.0, _FIRST_RATE
     while rate < _PAST * max(best, _FIRST_RATE):
-        measured = drive(url, Load(rate, seconds, _SCENARIO))
+        measured = drive(address, Load(rate, seconds, _SCENARIO))
         goodput = sum(result.error is None for result in measured.results) / seconds
         offered = measured.offered / seconds
         print(f"at {offered:6.0f}/s offered: {goodput:6.0f}/s answered", file=sys.stderr)
@@ -135,7 +137,7 @@ def _is_refusal(result: Result) -> bool:
 
 
 @contextlib.contextmanager
-def _probing(url: str) -> Iterator[Probes]:
+def _probing(address: Address) -> Iterator[Probes]:
     """Ask the service about itself all along, from a thread."""
     probes, stop = Probes(), threading.Event()
 
@@ -144,9 +146,10 @@ def _probing(url: str) -> Iterator[Probes]:
             for path in _PROBES:
                 started = time.perf_counter()
                 try:
-                    with urllib.request.urlopen(url + path, timeout=5) as answer:  # noqa: S310 - our own URL
-                        answer.read()
-                except OSError as error:
+                    status = address.get(path).status
+                    if status != 200:
+                        probes.failures.append(f"{path}: status {status}")
+                except ServerError as error:
                     probes.failures.append(f"{path}: {error}")
                 probes.milliseconds.append(1000 * (time.perf_counter() - started))
 
@@ -166,6 +169,7 @@ def _parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--server-python", default=sys.executable, help="interpreter that starts the service")
+    add_key_option(parser)
     parser.add_argument("--times", type=positive, default=3.0, help="multiple of the peak (default: 3)")
     parser.add_argument("--duration", type=positive, default=60.0, help="seconds of overload (default: 60)")
     parser.add_argument("--step", type=positive, default=5.0, help="seconds at each rate before (default: 5)")

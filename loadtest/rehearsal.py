@@ -6,20 +6,18 @@ a model that knows the classes of our pictures has to be right about most of the
 """
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 
+from loadtest.address import KEY_VARIABLE, Address, Answer, ServerError
 from loadtest.answers import check_answer, classes_of
 from loadtest.payloads import Payload, for_model
 from loadtest.scenarios import CIFAR
-from loadtest.server import ServerError
 
 _SECONDS = 30
 _LEAST_RIGHT = 0.7
 
 
-def rehearse(url: str, payloads: Iterable[Payload], model: str = "") -> dict[str, list[str]]:
+def rehearse(address: Address, payloads: Iterable[Payload], model: str = "") -> dict[str, list[str]]:
     """The class of each picture of a payload, by the payload's key; bad files have none.
 
     Raises:
@@ -28,24 +26,30 @@ def rehearse(url: str, payloads: Iterable[Payload], model: str = "") -> dict[str
     everything = list(payloads)
     expected = {}
     for payload in everything:
-        address = url + for_model(payload.path, model)
-        status, text = _post(address, payload)
-        if problem := check_answer(payload, status, text, None):
-            raise ServerError(f"{address}, asked for a {payload.key}: {problem}")
+        path = for_model(payload.path, model)
+        answer = address.post(path, payload.body, payload.content_type, _SECONDS)
+        _check_key(address, answer)
+        if problem := check_answer(payload, answer.status, answer.text, None):
+            raise ServerError(f"{address.url}{path}, asked for a {payload.key}: {problem}")
         if payload.code is None:
-            expected[payload.key] = classes_of(text)
-    _check_right(url, everything, expected, _classes(url, model))
+            expected[payload.key] = classes_of(answer.text)
+    _check_right(address.url, everything, expected, _classes(address, model))
     return expected
 
 
-def _classes(url: str, model: str) -> Sequence[str]:
-    address = url + for_model("/classes", model)
+def _check_key(address: Address, answer: Answer) -> None:
+    if answer.status == 401:
+        wrong = "takes another key than the one given" if address.key else "asks for a key"
+        raise ServerError(f"{address.url} {wrong}: give one that it knows by {KEY_VARIABLE} or --key")
+
+
+def _classes(address: Address, model: str) -> Sequence[str]:
+    path = for_model("/classes", model)
     try:
-        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310
-            names: Sequence[str] = json.load(answer)["classes"]
-            return names
-    except (OSError, ValueError, KeyError) as error:
-        raise ServerError(f"{address} does not name the model's classes: {error}") from error
+        names: Sequence[str] = json.loads(address.get(path, _SECONDS).text)["classes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServerError(f"{address.url}{path} does not name the model's classes: {error}") from error
+    return names
 
 
 def _check_right(
@@ -57,14 +61,3 @@ def _check_right(
     right = sum(expected[payload.key][0] == payload.shows[0] for payload in small)
     if right < _LEAST_RIGHT * len(small):
         raise ServerError(f"{url} is right about {right} of our {len(small)} pictures: serve a trained model")
-
-
-def _post(url: str, payload: Payload) -> tuple[int, str]:
-    request = urllib.request.Request(url, payload.body, {"Content-Type": payload.content_type})  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - checked before
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(errors="replace")
-    except OSError as error:
-        raise ServerError(f"{url} does not answer: {error}") from error

@@ -4,20 +4,17 @@ import os
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from loadtest.address import Address, ServerError
+
 START_SECONDS = 90  # two are enough on a machine that does nothing else
 STOP_SECONDS = 40
-
-
-class ServerError(Exception):
-    """The service did not start, or is not there."""
+_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,19 +56,17 @@ def running_service(
             process.wait()
 
 
-def check_service(url: str) -> None:
-    """Ask once, so that a wrong URL is not found out by a whole run of failures.
+def check_ready(address: Address, seconds: float = 0) -> None:
+    """Ask whether the service is ready, and wait for it up to `seconds`.
 
     Raises:
-        ServerError: nothing answers there.
+        ServerError: it is not.
     """
-    if not url.startswith(("http://", "https://")):
-        raise ServerError(f"--url {url}: must start with http:// or https://")
-    try:
-        with urllib.request.urlopen(f"{url}/health/ready", timeout=5):  # noqa: S310 - checked above
-            return
-    except OSError as error:
-        raise ServerError(f"--url {url}: no service is ready there: {error}") from error
+    deadline = time.monotonic() + seconds
+    while (reason := _unready(address)) is not None:
+        if time.monotonic() >= deadline:
+            raise ServerError(f"no service is ready at {address.url}: {reason}")
+        time.sleep(_PAUSE_SECONDS)
 
 
 def free_port() -> int:
@@ -87,9 +82,16 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ServerError(f"the service ended with status {process.returncode} before it was ready")
-        try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=1):  # noqa: S310 - our own http URL
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.05)
+        if _unready(Address(url), seconds=1) is None:
+            return
+        time.sleep(_PAUSE_SECONDS)
     raise ServerError(f"the service was not ready within {START_SECONDS} s")
+
+
+def _unready(address: Address, seconds: float = 5) -> str | None:
+    """Why it is not ready; None where it is."""
+    try:
+        answer = address.get("/health/ready", seconds)
+    except ServerError as error:
+        return str(error)
+    return None if answer.status == 200 else f"/health/ready answers with status {answer.status}"

@@ -9,12 +9,12 @@ import argparse
 import json
 import re
 import sys
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtest import command, options
+from loadtest.address import Address, ServerError
 from loadtest.capacity import FIRST_RATE, PRECISION, Capacity, find_capacity
 from loadtest.drive import Load
 from loadtest.facts import gather
@@ -22,7 +22,6 @@ from loadtest.measure import Run, measure
 from loadtest.record import RecordError, build_record
 from loadtest.report import write_report
 from loadtest.scenarios import SCENARIOS
-from loadtest.server import ServerError
 from loadtest.slo import Slo
 from loadtest.target import Target, add_target_options, open_target
 from loadtest.verdict import lag_p99
@@ -41,7 +40,16 @@ _HEAD = (
     "late (p99)",
     "verdict",
 )
-_TOLD = ("measured", "machine", "CPUs of the service", "CPUs of the generator", "commit", "service", "client")
+_TOLD = (
+    "measured",
+    "machine",
+    "CPUs of the service",
+    "CPUs of the generator",
+    "commit",
+    "service",
+    "settings",
+    "client",
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Cell:
 
 
 def measure_cell(
-    url: str, load: Load, slos: Sequence[Slo], step: float, share: float, precision: float
+    address: Address, load: Load, slos: Sequence[Slo], step: float, share: float, precision: float
 ) -> Cell:
     """Find the capacity, then measure at `share` of it.
 
@@ -76,10 +84,10 @@ def measure_cell(
         ServerError: the service's answers were not as they have to be even before the load.
     """
     print(f"{load.model}, {load.scenario}:", file=sys.stderr, flush=True)
-    capacity = find_capacity(url, load, slos, step, precision)
+    capacity = find_capacity(address, load, slos, step, precision)
     run = capacity.proof
     if run is not None and share != 1:
-        run = measure(url, replace(load, rate=share * run.load.rate), slos)
+        run = measure(address, replace(load, rate=share * run.load.rate), slos)
     return Cell(load, capacity, run)
 
 
@@ -117,7 +125,8 @@ def _measure_all(arguments: argparse.Namespace) -> int:
     with open_target(arguments) as target:
         cells, facts = [], {}
         for load in _loads(target, arguments):
-            cell = measure_cell(target.url, load, slos, arguments.step, arguments.share, arguments.precision)
+            how = (arguments.step, arguments.share, arguments.precision)
+            cell = measure_cell(target.address, load, slos, *how)
             cells.append(cell)
             facts = gather(target, load)
             if arguments.report:
@@ -131,17 +140,16 @@ def _measure_all(arguments: argparse.Namespace) -> int:
 
 def _loads(target: Target, arguments: argparse.Namespace) -> Iterator[Load]:
     load = options.load_of(arguments)
-    for model in [load.model] if load.model else _models(target.url):
+    for model in [load.model] if load.model else _models(target.address):
         for scenario in arguments.scenario or SCENARIOS:
             yield replace(load, model=model, scenario=scenario)
 
 
-def _models(url: str) -> list[str]:
+def _models(address: Address) -> list[str]:
     try:
-        with urllib.request.urlopen(f"{url}/models", timeout=5) as answer:  # noqa: S310 - checked before
-            return sorted({model["name"] for model in json.load(answer)["models"]})
-    except (OSError, ValueError, KeyError) as error:
-        raise ServerError(f"{url}/models does not name the models: {error}") from error
+        return sorted({model["name"] for model in json.loads(address.get("/models").text)["models"]})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServerError(f"{address.url}/models does not name the models: {error}") from error
 
 
 def _keep(folder: Path, cell: Cell, slos: Sequence[Slo], facts: dict[str, str]) -> None:

@@ -5,24 +5,27 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.server import ServerError, Service, check_service, running_service
+from loadtest import options
+from loadtest.address import Address, ServerError, parse_address
+from loadtest.server import Service, check_ready, running_service
 
 
 @dataclass(frozen=True)
 class Target:
     """A service that is ready, and how many CPUs it may use; None where that can't be known."""
 
-    url: str
+    address: Address
     cpus: int | None
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Let the caller say which service."""
     parser.add_argument("--url", help="a running service (default: one is started and stopped)")
+    options.add_key_option(parser)
     parser.add_argument("--server-python", default=sys.executable, help="interpreter that starts the service")
     parser.add_argument(
         "--apart", action="store_true", help="start the service on all CPUs but one, which the generator gets"
@@ -36,21 +39,35 @@ def open_target(arguments: argparse.Namespace) -> Iterator[Target]:
     Raises:
         ServerError: nothing is ready at the URL, or the service did not start.
     """
-    if arguments.url:
+    if arguments.url is not None:
         if arguments.apart:
             raise ServerError(f"--apart: {arguments.url} runs already; leave out --url or --apart")
-        check_service(arguments.url)
-        yield Target(arguments.url.rstrip("/"), None)
+        address = parse_address(arguments.url, arguments.key)
+        check_ready(address)
+        yield Target(address, None)
         return
-    command = [arguments.server_python, "-m", "service"]
     start = apart if arguments.apart else running_service
+    with own_service([arguments.server_python, "-m", "service"], start) as service:
+        cpus = len(os.sched_getaffinity(service.process.pid))
+        yield Target(Address(service.url, arguments.key), cpus)
+
+
+@contextlib.contextmanager
+def own_service(
+    command: Sequence[str], start: Callable[..., contextlib.AbstractContextManager[Service]]
+) -> Iterator[Service]:
+    """What `start` makes of the command; what it logs is kept from our own output.
+
+    Raises:
+        ServerError: with the log's last line, whatever went wrong with it.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "service.log"  # written as in production, and not onto the verdict
+        log = Path(folder) / "service.log"  # written as in production
         try:
             with start(command, log=log) as service:
-                yield Target(service.url, len(os.sched_getaffinity(service.process.pid)))
+                yield service
         except ServerError as error:
-            said = log.read_text(encoding="utf-8").splitlines()[-1:] if log.exists() else []
+            said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:] if log.exists() else []
             raise ServerError("; the last of its log: ".join([str(error), *said])) from error
 
 

@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from loadtest.overload import Overload, apart, measure_overload
+from loadtest.address import Address
+from loadtest.overload import Overload, measure_overload
+from loadtest.target import apart
 from tests.support import service_command
 
 pytestmark = pytest.mark.alone
@@ -14,7 +16,7 @@ TRIES = 2  # whoever shares this machine may spoil a minute; a service that does
 
 def measured() -> Overload:
     with apart(service_command()) as service:
-        return measure_overload(service, times=3, duration=60, step_seconds=2)
+        return measure_overload(Address(service.url), times=3, duration=60, step_seconds=2)
 
 
 @pytest.fixture(scope="module")

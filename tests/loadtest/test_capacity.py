@@ -38,4 +38,4 @@ def test_service_that_never_holds_fails_and_says_why() -> None:
 def test_service_that_is_not_there_is_said_at_once() -> None:
     done = find("http://127.0.0.1:1")
     assert done.returncode == 2
-    assert "no service is ready there" in done.stderr
+    assert "no service is ready at http://127.0.0.1:1" in done.stderr

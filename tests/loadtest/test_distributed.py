@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.address import Address
 from loadtest.drive import LOCUSTFILE, Load, drive
 from loadtest.server import free_port
 from tests.support import ROOT, eventually
@@ -31,7 +32,7 @@ def locust(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
 
 
 def test_two_workers_share_one_schedule_and_every_time_comes_back(patient: str) -> None:
-    measured = drive(patient, Load(40, 3, "light", processes=2))
+    measured = drive(Address(patient), Load(40, 3, "light", processes=2))
     assert len(measured.generators) == 2
     assert sorted(one.offered for one in measured.generators) == pytest.approx([60, 60], rel=0.3)
     assert measured.offered == len(measured.results) == 120
@@ -41,7 +42,7 @@ def test_two_workers_share_one_schedule_and_every_time_comes_back(patient: str) 
 
 
 def test_one_and_two_processes_send_the_same_schedule(patient: str) -> None:
-    alone, shared = (drive(patient, Load(20, 1, "light", processes=count)) for count in (1, 2))
+    alone, shared = (drive(Address(patient), Load(20, 1, "light", processes=count)) for count in (1, 2))
     assert [(one.due, one.name) for one in alone.results] == [(one.due, one.name) for one in shared.results]
 
 
@@ -50,7 +51,7 @@ def test_master_waits_for_workers_from_elsewhere(patient: str) -> None:
     worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", str(port))
     load = Load(20, 2, "cifar", remote_workers=2, master_port=port)
     with ThreadPoolExecutor() as pool:
-        measured = pool.submit(drive, patient, load)
+        measured = pool.submit(drive, Address(patient), load)
         with locust(worker) as first, locust(worker) as second:
             assert measured.result(timeout=60).offered == len(measured.result().results) == 40
             assert len(measured.result().generators) == 2
@@ -103,7 +104,7 @@ def test_locust_alone_ends_with_a_sentence_where_no_service_is() -> None:
     command = [*LOCUST, "--headless", "--only-summary", "--host", "http://127.0.0.1:1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "http://127.0.0.1:1/classify does not answer" in done.stderr
+    assert "http://127.0.0.1:1 does not answer" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -74,7 +74,7 @@ def test_unreachable_limit_fails_and_says_by_how_much(patient: str) -> None:
         (("--slo", "p95=50"), "'p95=50' is not allowed: give MEASURE=TIME such as p95=50ms"),
         (("--scenario", "none"), "invalid choice: 'none'"),
         (("--repeats", "0"), "'0' is not allowed: give a whole number from 1 on"),
-        (("--url", "http://127.0.0.1:1"), "no service is ready there"),
+        (("--url", "http://127.0.0.1:1"), "no service is ready at http://127.0.0.1:1: "),
         (("--url", "localhost:8000"), "must start with http://"),
     ],
 )

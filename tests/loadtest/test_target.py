@@ -1,32 +1,43 @@
-"""A load test that starts its own service."""
+"""Load tests that start their own service, and those of a service with a key."""
 
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from loadtest.record import read_record
-from tests.support import ROOT
+from loadtest.server import running_service
+from tests.support import ROOT, service_command
+
+KEY = "a-secret-of-this-test"
+LOAD = ("--rate", "20", "--duration", "1s", "--scenario", "cifar", "--slo", "p95=5s")
 
 
-def load_test(settings: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    load = ("--rate", "20", "--duration", "1s", "--scenario", "cifar", "--slo", "p95=2s")
-    command = [sys.executable, "-m", "loadtest", *load, *arguments]
-    environment = {**os.environ, **settings}
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
+def started(settings: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "loadtest", *LOAD, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, text=True, **pipes)
+
+
+def load_test(settings: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    """The exit status, and what was said on both streams."""
+    with started(settings, *arguments) as process:
+        out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
 
 
 def test_service_is_started_and_its_cpus_are_known(artifacts: Path, tmp_path: Path) -> None:
     settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_MAX_WAIT_MS": "5000"}
-    done = load_test(settings, "--report", str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
+    status, out, err = load_test(settings, "--report", str(tmp_path))
+    assert status == 0, out + err
     facts = read_record(tmp_path)["facts"]
     usable = len(os.sched_getaffinity(0))
     assert facts["CPUs of the service"] == f"{usable}, by {min(usable, 8)} workers"
+    assert facts["settings"] == "GLIMPSE_MAX_WAIT_MS=5000"
 
 
 def test_service_and_generator_get_cpus_of_their_own(artifacts: Path, tmp_path: Path) -> None:
@@ -34,20 +45,71 @@ def test_service_and_generator_get_cpus_of_their_own(artifacts: Path, tmp_path: 
     if usable < 2:
         pytest.skip("needs two usable CPUs")
     settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_MAX_WAIT_MS": "5000"}
-    done = load_test(settings, "--apart", "--report", str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
+    status, out, err = load_test(settings, "--apart", "--report", str(tmp_path))
+    assert status == 0, out + err
     facts = read_record(tmp_path)["facts"]
     assert facts["CPUs of the service"].startswith(f"{usable - 1}, ")
     assert facts["CPUs of the generator"] == "1, by one process"
 
 
 def test_service_that_does_not_start_says_why() -> None:
-    done = load_test({"GLIMPSE_WORKERS": "0"})
-    assert done.returncode == 2
-    assert "the last of its log: GLIMPSE_WORKERS=0" in done.stderr
+    status, _, err = load_test({"GLIMPSE_WORKERS": "0"})
+    assert status == 2
+    assert "the last of its log: GLIMPSE_WORKERS=0" in err
 
 
 def test_running_service_can_not_be_moved_apart() -> None:
-    done = load_test({}, "--url", "http://127.0.0.1:1", "--apart")
-    assert done.returncode == 2
-    assert "runs already; leave out --url or --apart" in done.stderr
+    status, _, err = load_test({}, "--url", "http://127.0.0.1:1", "--apart")
+    assert status == 2
+    assert "runs already; leave out --url or --apart" in err
+
+
+@pytest.fixture(scope="module")
+def guarded(artifacts: Path) -> Iterator[str]:
+    settings = {"GLIMPSE_API_KEYS": f"other,{KEY}", "GLIMPSE_WORKERS": "1", "GLIMPSE_MAX_WAIT_MS": "5000"}
+    with running_service(service_command(), {"GLIMPSE_ARTIFACTS": str(artifacts), **settings}) as service:
+        yield service.url
+
+
+def test_key_opens_a_service_and_is_shown_nowhere(guarded: str, tmp_path: Path) -> None:
+    seen: set[bytes] = set()
+    arguments = ("--url", guarded, "--processes", "2", "--report", str(tmp_path))
+    with started({"GLIMPSE_KEY": KEY}, *arguments) as process:
+        while process.poll() is None:
+            seen |= {command_line(pid) for pid in [process.pid, *descendants(process.pid)]}
+            time.sleep(0.05)
+        said = "".join(process.communicate())
+    assert process.returncode == 0, said
+    assert "the server's own p95 is between" in said  # /metrics asks for the key too
+    assert sum(b"--expected" in line for line in seen) > 0
+    files = [file.read_bytes() for file in tmp_path.iterdir()]
+    assert len(files) == 2
+    assert not [one for one in [*seen, *files, said.encode()] if KEY.encode() in one]
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [((), "asks for a key: "), (("--key", "wrong"), "takes another key than the one given: ")],
+)
+def test_missing_or_wrong_key_is_found_out_before_the_run(
+    guarded: str, key: tuple[str, ...], says: str
+) -> None:
+    status, _, err = load_test({}, "--url", guarded, *key)
+    assert status == 2
+    assert f"{says}give one that it knows by GLIMPSE_KEY or --key" in err
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except OSError:  # it has ended
+        return []
+    children = [int(one) for one in text.split()]
+    return [*children, *(one for child in children for one in descendants(child))]
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

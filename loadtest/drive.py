@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,8 @@ def drive(address: Address, load: Load, classes: Mapping[str, Sequence[str]] | N
         ServerError: the service's answers were not as they have to be even before the load.
     """
     learnt = learn_classes(address, load) if classes is None else classes
+    if load.remote_workers:
+        _check_port(load.master_port)
     with tempfile.TemporaryDirectory() as folder:
         expected, results = Path(folder) / "expected.json", Path(folder) / "results.json"
         expected.write_text(json.dumps(learnt), encoding="utf-8")
@@ -87,6 +90,15 @@ def drive(address: Address, load: Load, classes: Mapping[str, Sequence[str]] | N
 def _environment() -> dict[str, str]:
     """Ours, but what would change locust's options."""
     return {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise LocustError(f"--master-port {port}: {error.strerror}: give another") from error
 
 
 def _reason(log: str) -> str:

@@ -27,16 +27,6 @@ class Run:
         return summarise_kinds(self.measured.results)
 
     @property
-    def offered_rate(self) -> float:
-        """Requests per second that were due."""
-        return self.measured.offered / self.measured.seconds
-
-    @property
-    def achieved_rate(self) -> float:
-        """Requests per second that were sent while they were due."""
-        return self.measured.sent_in_time / self.measured.seconds
-
-    @property
     def cpu(self) -> float:
         """Share of a CPU that the busiest generator took."""
         return max(one.cpu for one in self.measured.generators)
@@ -47,12 +37,16 @@ class Run:
         for row in self.summaries:
             times = "".join(f"{value:>10.2f}" for value in (row.p50, row.p95, row.p99, row.largest))
             lines.append(f"{row.name:<16}{row.count:>8}{times}")
-        lines.append(
-            f"\n{self.measured.offered} requests, {self.offered_rate:.1f}/s, were due and "
-            f"{self.achieved_rate:.1f}/s sent; the generator was late by {lag_p99(self.measured):.2f} ms "
-            f"(p99) and took {self.cpu:.0%} of a CPU"
+        return "\n".join([*lines, f"\n{self.sum_up()}", *self.notes])
+
+    def sum_up(self) -> str:
+        """What was sent, in one sentence."""
+        measured = self.measured
+        return (
+            f"{measured.offered} requests, {measured.offered_rate:.1f}/s, were due and "
+            f"{measured.achieved_rate:.1f}/s sent in {measured.seconds:g} s; the generator was late by "
+            f"{lag_p99(measured):.2f} ms (p99) and took {self.cpu:.0%} of a CPU"
         )
-        return "\n".join([*lines, *self.notes])
 
 
 def measure(
@@ -86,4 +80,4 @@ def sum_up(runs: Sequence[Run], slos: Sequence[Slo]) -> list[str]:
         where = f" (run {index} of {len(runs)})" if len(runs) > 1 else ""
         breaches += [f"FAILED: {breach}{where}" for breach in run.breaches]
     held = ", ".join(map(str, slos))
-    return breaches or [f"PASSED: {held} at {runs[0].achieved_rate:.1f}/s, and nothing failed"]
+    return breaches or [f"PASSED: {held} at {runs[0].measured.achieved_rate:.1f}/s, and nothing failed"]

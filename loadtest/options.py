@@ -32,6 +32,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """A TCP port, for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: give a port of 1 to 65535")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """A duration such as 60s, 2m or 30, in seconds, for argparse."""
     match = re.fullmatch(r"([0-9.]+)([a-z]*)", text)
@@ -78,7 +85,7 @@ def add_load_options(parser: argparse.ArgumentParser, rate: float, duration: flo
         metavar="MEASURE=TIME",
         help="bound such as p95=50ms, of p50, p95, p99 and max; several are possible (default: p95=50ms)",
     )
-    add("--master-port", type=count, default=5557, help="where remote workers connect to (default: 5557)")
+    add("--master-port", type=port, default=5557, help="where remote workers connect to (default: 5557)")
     add = parser.add_mutually_exclusive_group().add_argument
     add("--processes", type=count, default=1, help="processes that send, here (default: 1)")
     add("--remote-workers", type=count, default=0, help="locust workers to wait for, from elsewhere")

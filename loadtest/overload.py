@@ -116,7 +116,7 @@ def _find_peak(address: Address, seconds: float) -> float:
     while rate < _PAST * max(best, _FIRST_RATE):
         measured = drive(address, Load(rate, seconds, _SCENARIO))
         goodput = sum(result.error is None for result in measured.results) / seconds
-        offered = measured.offered / seconds
+        offered = measured.offered_rate
         print(f"at {offered:6.0f}/s offered: {goodput:6.0f}/s answered", file=sys.stderr)
         best = max(best, goodput)
         rate *= _STEP
@@ -127,9 +127,7 @@ def _judge(measured: Measured, peak: float, seconds: float, probes: Probes) -> O
     admitted = sorted(result.milliseconds for result in measured.results if result.error is None)
     refused = sorted(result.milliseconds for result in measured.results if _is_refusal(result))
     wrong = [one.error for one in measured.results if one.error is not None and not _is_refusal(one)]
-    return Overload(
-        peak, measured.offered / seconds, len(admitted) / seconds, admitted, refused, wrong, probes
-    )
+    return Overload(peak, measured.offered_rate, len(admitted) / seconds, admitted, refused, wrong, probes)
 
 
 def _is_refusal(result: Result) -> bool:

@@ -26,7 +26,7 @@ class Generator:
 
     cpu: float  # share of one CPU that it took while it sent, 0..1
     offered: int  # requests that were due
-    sent_in_time: int  # of them, before the run's end
+    sending_seconds: float  # that it took to send them, at least those in which they were due
     peak_in_flight: int
     lags_ms: list[float]  # how late each request was sent
 
@@ -45,9 +45,14 @@ class Measured:
         return sum(one.offered for one in self.generators)
 
     @property
-    def sent_in_time(self) -> int:
-        """How many of them were sent before the run's end."""
-        return sum(one.sent_in_time for one in self.generators)
+    def offered_rate(self) -> float:
+        """Requests per second that were due."""
+        return self.offered / self.seconds
+
+    @property
+    def achieved_rate(self) -> float:
+        """Requests per second that were sent: fewer where a generator could not keep up."""
+        return sum(one.offered / one.sending_seconds for one in self.generators)
 
     @property
     def lags_ms(self) -> list[float]:

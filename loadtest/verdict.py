@@ -22,10 +22,12 @@ def find_breaches(measured: Measured, slos: Sequence[Slo]) -> list[str]:
 def find_bottlenecks(measured: Measured, slos: Sequence[Slo]) -> list[str]:
     """Where the generator, and not the service, may have decided the times."""
     found = []
-    share = measured.sent_in_time / max(1, measured.offered)
-    if share < _LEAST_OFFERED:
-        rates = (one / measured.seconds for one in (measured.sent_in_time, measured.offered))
-        found.append("only {:.1f} of {:.1f} requests/s were offered".format(*rates) + f", {share:.1%}")
+    achieved, offered = measured.achieved_rate, measured.offered_rate
+    if achieved < _LEAST_OFFERED * offered:
+        found.append(
+            f"only {achieved:.1f} of {offered:.1f} requests/s were offered, {achieved / offered:.1%}: the "
+            "generator can't send more; raise --processes"
+        )
     most_lag = max(_LEAST_LAG_MS, _LAG_SHARE * min((slo.limit for slo in slos), default=0.0))
     if (lag := lag_p99(measured)) > most_lag:
         found.append(

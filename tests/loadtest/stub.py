@@ -1,4 +1,4 @@
-"""A small real server that answers as the service does, and can freeze."""
+"""A small real server that answers as the service does, or in some way doesn't."""
 
 import json
 import re
@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 CLASSES = sorted(path.stem for path in (Path(__file__).parents[2] / "loadtest" / "pictures").glob("*.png"))
+_NEVER = 10**9
+_REFUSAL = {"error": {"code": "overloaded", "message": "try again", "request_id": "1"}}
 
 
 def classification(name: str) -> dict[str, object]:
@@ -26,33 +28,39 @@ def classification(name: str) -> dict[str, object]:
 
 
 class StubServer(ThreadingHTTPServer):
-    """Takes each picture for what its file name says; freezes for `frozen` of each `period` seconds.
+    """Takes each picture for what its file name says, one after the other, each in `work` seconds.
 
-    From `confused_after` requests on, every picture is a ship to it. It does one after the other, each in
-    `work` seconds.
+    After so many requests every picture is a ship to it (`confused_after`), it answers none any more
+    (`mute_after`) or closes each connection (`dead_after`). Of `of` requests it refuses the last.
     """
 
     request_queue_size = 200
+    daemon_threads = True
 
     def __init__(
-        self, frozen: float = 0, period: float = 1, confused_after: int = 10**9, work: float = 0
+        self,
+        work: float = 0,
+        confused_after: int = _NEVER,
+        mute_after: int = _NEVER,
+        dead_after: int = _NEVER,
+        of: int = _NEVER,
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.frozen, self.period, self.confused_after = frozen, period, confused_after
-        self.work, self.lock = work, threading.Lock()
-        self.started, self.requests = time.monotonic(), 0
+        self.work, self.of = work, of
+        self.confused_after, self.mute_after, self.dead_after = confused_after, mute_after, dead_after
+        self.requests, self.lock, self.stopped = 0, threading.Lock(), threading.Event()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def wait(self) -> None:
-        """A freeze begins when a period does."""
-        since = (time.monotonic() - self.started) % self.period
-        time.sleep(max(0.0, self.frozen - since))
-        if self.work:
-            with self.lock:
-                time.sleep(self.work)
+    def count(self) -> int:
+        """The number of this request, after the work for it."""
+        with self.lock:
+            self.requests += 1
+            number = self.requests
+            time.sleep(self.work)
+        return number
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,16 +78,24 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests += 1
-        is_confused = self.server.requests > self.server.confused_after
+        server, number = self.server, self.server.count()
+        if number > server.mute_after:
+            server.stopped.wait()
+        if number > min(server.mute_after, server.dead_after):
+            self.close_connection = True
+            return
         (name,) = re.findall(rb'filename="(\w+)', body)
-        self.server.wait()
-        self._answer(classification("ship" if is_confused else name.decode()))
+        if number % server.of == 0:
+            self._answer(_REFUSAL, 503)
+        else:
+            self._answer(classification("ship" if number > server.confused_after else name.decode()))
 
-    def _answer(self, answer: object) -> None:
+    def _answer(self, answer: object, status: int = 200) -> None:
         body = json.dumps(answer).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if status == 503:
+            self.send_header("Retry-After", "1")
         self.end_headers()
         self.wfile.write(body)
 
@@ -96,5 +112,6 @@ def running(server: StubServer) -> Iterator[str]:
         try:
             yield server.url
         finally:
+            server.stopped.set()
             server.shutdown()
             thread.join()

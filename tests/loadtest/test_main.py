@@ -90,38 +90,32 @@ def test_unknown_model_is_found_out_before_the_run(patient: str) -> None:
     assert "model 'none' is not loaded" in done.stderr
 
 
-def test_freezes_are_charged_to_the_server() -> None:
-    """Frozen for 0.3 s of each 1.5 s: a closed loop would send little meanwhile, and see little of it."""
-    with running(StubServer(frozen=0.3, period=1.5)) as url:
-        done = load_test(url, "--scenario", "cifar", "--duration", "6s", "--slo", "p99=100ms")
-    assert done.returncode == 1
-    p50, _, p99, largest = percentiles(done)
-    assert p50 < 100
-    assert 200 < p99 <= largest
-    assert "FAILED: p99 is" in done.stdout
-
-
-def test_freezes_of_the_service_are_missing_in_its_own_histogram_and_that_is_told(artifacts: Path) -> None:
-    """A stopped process can't time anything; the client still counts from when each request was due."""
+def test_freezes_are_charged_to_the_service_though_its_own_histogram_does_not_know_them(
+    artifacts: Path,
+) -> None:
+    """A stopped process can't time anything, and a closed loop would send it little meanwhile."""
     settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_MAX_WAIT_MS": "5000", "GLIMPSE_WORKERS": "1"}
     with running_service(service_command(), settings) as service, freezing(service.process.pid):
-        done = load_test(service.url, "--scenario", "cifar", "--duration", "6s", "--slo", "p95=100ms")
+        done = load_test(service.url, "--scenario", "cifar", "--duration", "10s", "--slo", "p99=300ms")
     assert done.returncode == 1
-    assert percentiles(done)[2] > 200
+    p50, _, p99, largest = percentiles(done)
+    assert p50 < 300
+    assert 500 < p99 <= largest
+    assert "FAILED: p99 is" in done.stdout
     assert re.search(r"WARNING: they are [\d.]+ ms apart, more than the bucket's", done.stdout)
 
 
 @contextmanager
 def freezing(supervisor: int) -> Iterator[None]:
-    """Stop the service's workers for 0.3 s of each 1.2 s."""
+    """Stop the service's workers for one second of each ten."""
     workers = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="utf-8").split()
     done = threading.Event()
 
     def freeze() -> None:
-        while not done.wait(0.9):
+        while not done.wait(9):
             for worker in workers:
                 os.kill(int(worker), signal.SIGSTOP)
-            done.wait(0.3)
+            done.wait(1)
             for worker in workers:
                 os.kill(int(worker), signal.SIGCONT)
 

@@ -1,5 +1,6 @@
 """A command's work in, its exit status out; what a user can mend is one sentence on standard error."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -11,11 +12,22 @@ NOTHING_MEASURED, INTERRUPTED = 2, 130
 
 
 def run(work: Callable[[], int]) -> int:
-    """The status that `work` gives, 2 where nothing could be measured."""
+    """The status that `work` gives, 2 where nothing could be measured or kept.
+
+    SIGTERM ends it as Ctrl+C does, so that the processes it started end too.
+    """
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         return work()
     except (ServerError, LocustError, RecordError, OSError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return NOTHING_MEASURED
     except KeyboardInterrupt:
+        print("loadtest: interrupted; there is no verdict", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)

@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from loadtest.server import free_port
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
 _LEAD = "/loadtest.lead: "  # in each line that it logs; importing it would patch this process for gevent
 _START_SECONDS = 60  # for our own workers; others may take as long as their owners do
+_STOP_SECONDS = 10
 _QUIETLY = ["--headless", "--only-summary", "--loglevel", "WARNING", "--exit-code-on-error", "0"]
 
 
@@ -78,18 +81,37 @@ def drive(address: Address, load: Load, classes: Mapping[str, Sequence[str]] | N
     with tempfile.TemporaryDirectory() as folder:
         expected, results = Path(folder) / "expected.json", Path(folder) / "results.json"
         expected.write_text(json.dumps(learnt), encoding="utf-8")
-        command = _command(address.url, load, expected, results)
-        # A key among the arguments could be read by everyone on this machine.
-        environment = {**_environment(), KEY_VARIABLE: address.key}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        status, said = _locust(_arguments(address.url, load, expected, results), address.key)
         if not results.exists():
-            raise LocustError(f"locust ended with status {done.returncode}: {_reason(done.stderr)}")
+            raise LocustError(f"locust ended with status {status}: {_reason(said)}")
         return merge(json.loads(results.read_bytes()), load.duration)
 
 
-def _environment() -> dict[str, str]:
-    """Ours, but what would change locust's options."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+def _locust(arguments: Sequence[str], key: str) -> tuple[int, str]:
+    """Run it; its exit status, and what it logged. What ends us, ends it with its workers."""
+    command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), *arguments]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    # A key among the arguments could be read by everyone on this machine.
+    environment = {**own, KEY_VARIABLE: key}
+    # Locust would take what is typed at our terminal for orders of its own.
+    no = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, env=environment, stdin=no, stdout=no, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            _stop_group(process)
+            raise
+    return process.returncode, said
+
+
+def _stop_group(process: "subprocess.Popen[str]") -> None:
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=_STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _check_port(port: int) -> None:
@@ -108,19 +130,19 @@ def _reason(log: str) -> str:
     return (ours or lines)[-1]
 
 
-def _command(url: str, load: Load, expected: Path, results: Path) -> list[str]:
-    command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", url, *_QUIETLY]
-    command += ["--rate", str(load.rate), "--duration", str(load.duration), "--scenario", load.scenario]
-    command += ["--seed", str(load.seed), "--expected", str(expected), "--results", str(results)]
-    command += ["--users", str(load.generators), "--spawn-rate", str(load.generators)]
+def _arguments(url: str, load: Load, expected: Path, results: Path) -> list[str]:
+    arguments = ["--host", url, *_QUIETLY]
+    arguments += ["--rate", str(load.rate), "--duration", str(load.duration), "--scenario", load.scenario]
+    arguments += ["--seed", str(load.seed), "--expected", str(expected), "--results", str(results)]
+    arguments += ["--users", str(load.generators), "--spawn-rate", str(load.generators)]
     if load.model:
-        command += ["--model", load.model]
+        arguments += ["--model", load.model]
     if load.remote_workers:
-        command += ["--master", "--expect-workers", str(load.remote_workers)]
-        command += ["--master-bind-port", str(load.master_port)]
+        arguments += ["--master", "--expect-workers", str(load.remote_workers)]
+        arguments += ["--master-bind-port", str(load.master_port)]
     elif load.processes > 1:
         port = str(free_port())
-        command += ["--processes", str(load.processes), "--master-bind-host", "127.0.0.1"]
-        command += ["--master-bind-port", port, "--master-port", port]
-        command += ["--expect-workers-max-wait", str(_START_SECONDS)]
-    return command
+        arguments += ["--processes", str(load.processes), "--master-bind-host", "127.0.0.1"]
+        arguments += ["--master-bind-port", port, "--master-port", port]
+        arguments += ["--expect-workers-max-wait", str(_START_SECONDS)]
+    return arguments

@@ -1,6 +1,7 @@
 """Load tests that start their own service, and those of a service with a key."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from loadtest.record import read_record
 from loadtest.server import running_service
-from tests.support import ROOT, service_command
+from tests.support import ROOT, eventually, service_command
 
 KEY = "a-secret-of-this-test"
 LOAD = ("--rate", "20", "--duration", "1s", "--scenario", "cifar", "--slo", "p95=5s")
@@ -99,6 +100,23 @@ def test_missing_or_wrong_key_is_found_out_before_the_run(
     assert f"{says}give one that it knows by GLIMPSE_KEY or --key" in err
 
 
+def test_what_was_started_ends_with_the_command(artifacts: Path) -> None:
+    """The service, locust and its workers."""
+    with started({"GLIMPSE_ARTIFACTS": str(artifacts)}, "--duration", "300s", "--processes", "2") as process:
+        assert eventually(lambda: sends(process.pid), seconds=120)
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert "Traceback" not in err
+    assert eventually(lambda: not any(is_running(pid) for pid in family), seconds=30)
+
+
+def sends(pid: int) -> bool:
+    """Whether locust and both its workers are there."""
+    return sum(b"--expected" in command_line(one) for one in descendants(pid)) == 3
+
+
 def descendants(pid: int) -> list[int]:
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
@@ -113,3 +131,11 @@ def command_line(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"

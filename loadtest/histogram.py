@@ -12,6 +12,7 @@ _SAMPLE = re.compile(rf"^{_NAME}{{(.*)}} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _ROUTES = frozenset({"/classify", "/classify/batch"})
 _TRIES, _PAUSE_SECONDS = 20, 0.05
+_INFINITE = float("inf")
 
 Buckets = dict[float, float]  # requests answered within so many milliseconds, by that bound
 
@@ -33,6 +34,17 @@ def read_buckets(address: Address) -> Buckets | None:
     except ServerError:
         return None
     return parse_buckets(answer.text) if answer.status == 200 else None
+
+
+def read_before(address: Address) -> Buckets | None:
+    """The histogram once it stands still, or soon after: what was answered last may not be counted yet."""
+    buckets = read_buckets(address)
+    for _ in range(_TRIES):
+        time.sleep(_PAUSE_SECONDS)
+        earlier, buckets = buckets, read_buckets(address)
+        if buckets == earlier:
+            break
+    return buckets
 
 
 def parse_buckets(text: str) -> Buckets | None:
@@ -70,7 +82,7 @@ def view(
     inside = (share * total - below) / (added[index] - below)
     high = bounds[index]
     # Above the last finite bound nothing more is known.
-    estimate = low + inside * (high - low) if high != float("inf") else low
+    estimate = low + inside * (high - low) if high != _INFINITE else low
     return ServerView(int(total), low, high, estimate)
 
 
@@ -81,20 +93,35 @@ def reconcile(client_p95: float, lag_p95: float, sent: int, server: ServerView |
     and the kernel's queues; the server from a request's headers to the answer's last byte.
     """
     if server is None:
-        return ["the service has no histogram of ours at /metrics, so its view of the p95 is not known"]
-    said = (
-        f"the server's own p95 is between {server.low:g} and {server.high:g} ms, about "
-        f"{server.estimate:.1f}; "
-        f"the client's, from when a request was due, is {client_p95:.1f} ms"
-    )
-    found = [said]
+        return ["the service's /metrics has no histogram of these requests: its view of the p95 is not known"]
+    client = f"the client's, from when a request was due, is {client_p95:.1f} ms"
+    found = [f"the server's own p95 is {_range(server)}; {client}"]
     if server.count != sent:
         found.append(f"WARNING: the server counted {server.count} requests, but {sent} were answered to us")
-    difference = abs(client_p95 - server.estimate)
-    if difference > server.high - server.low:
-        found.append(
-            f"WARNING: they are {difference:.1f} ms apart, more than the bucket's "
-            f"{server.high - server.low:g} ms: time that the server did not see went into the "
-            f"generator's lag (p95 {lag_p95:.1f} ms), connections or queues before it"
-        )
+    if apart := _apart(client_p95, server):
+        found.append(f"WARNING: they are {apart}: {_reason(client_p95, lag_p95, server)}")
     return found
+
+
+def _range(server: ServerView) -> str:
+    if server.high == _INFINITE:
+        return f"above {server.low:g} ms"
+    return f"between {server.low:g} and {server.high:g} ms, about {server.estimate:.1f}"
+
+
+def _reason(client_p95: float, lag_p95: float, server: ServerView) -> str:
+    if client_p95 < server.estimate:
+        return "what it counted has slower requests than ours, or some that we gave up"
+    return (
+        f"time that the server did not see went into the generator's lag (p95 {lag_p95:.1f} ms), "
+        "connections or queues before it"
+    )
+
+
+def _apart(client_p95: float, server: ServerView) -> str | None:
+    """By how much the client's is beyond the bucket's width; None where it is not."""
+    difference = abs(client_p95 - server.estimate)
+    if server.high == _INFINITE:  # above it, any value agrees
+        return f"at least {difference:.1f} ms apart" if client_p95 < server.low else None
+    width = server.high - server.low
+    return f"{difference:.1f} ms apart, more than the bucket's {width:g} ms" if difference > width else None

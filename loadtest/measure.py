@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from loadtest import histogram
 from loadtest.address import Address
-from loadtest.drive import Load, drive
+from loadtest.drive import Load, drive, learn_classes
 from loadtest.results import Measured, Summary, percentile, summarise_kinds
 from loadtest.slo import Slo
 from loadtest.verdict import find_breaches, lag_p99
@@ -58,8 +58,9 @@ def measure(
         LocustError: locust could not run.
         ServerError: the service's answers were not as they have to be even before the load.
     """
-    before = histogram.read_buckets(address)
-    measured = drive(address, load, classes)
+    learnt = learn_classes(address, load) if classes is None else classes
+    before = histogram.read_before(address)
+    measured = drive(address, load, learnt)
     answered = [result for result in measured.results if result.status]
     view = None
     if before is not None:

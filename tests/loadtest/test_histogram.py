@@ -49,6 +49,25 @@ def test_requests_of_others_are_a_warning() -> None:
     assert warning == "WARNING: the server counted 130 requests, but 100 were answered to us"
 
 
+def test_client_that_is_quicker_than_the_server_is_a_warning_of_another_reason() -> None:
+    _, warning = reconcile(2, 1, 100, ServerView(100, 25, 50, 40))
+    assert warning.startswith("WARNING: they are 38.0 ms apart")
+    assert "what it counted has slower requests than ours" in warning
+
+
+def test_above_the_last_bucket_only_what_is_below_disagrees() -> None:
+    beyond = view({1000: 0, INF: 0}, {1000: 10, INF: 100})
+    assert beyond == ServerView(100, 1000, INF, 1000)
+    (sentence,) = reconcile(3000, 1, 100, beyond)
+    assert "the server's own p95 is above 1000 ms" in sentence
+    _, warning = reconcile(600, 1, 100, beyond)
+    assert "at least 400.0 ms apart" in warning
+
+
+def test_histogram_of_a_service_that_started_anew_gives_no_view() -> None:
+    assert view({5: 50, INF: 60}, {5: 1, INF: 2}) is None
+
+
 def test_service_without_metrics_is_said() -> None:
     (sentence,) = reconcile(40, 1, 100, None)
     assert "is not known" in sentence

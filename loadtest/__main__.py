@@ -16,14 +16,14 @@ from loadtest.measure import Run, measure, sum_up
 from loadtest.record import build_record, read_bench
 from loadtest.report import write_comparison, write_report
 from loadtest.scenarios import describe_scenarios
-from loadtest.slo import Slo
+from loadtest.slo import Objective
 from loadtest.target import Target, add_target_options, open_target
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, print the table and the verdict."""
-    arguments = _parse()
-    return command.run(lambda: _compare(arguments) if arguments.compare else _test(arguments))
+    given = _parse(arguments)
+    return command.run(lambda: _compare(given) if given.compare else _test(given))
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -32,35 +32,36 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    slos, load = options.slos_of(arguments), options.load_of(arguments)
+    objective, load = options.objective_of(arguments), options.load_of(arguments)
     bench = read_bench(arguments.bench) if arguments.bench else None
     with open_target(arguments) as target:
-        runs = _measure(target, load, slos, arguments.repeats)
+        runs = _measure(target, load, objective, arguments.repeats)
         facts = gather(target, load)
-    verdict = sum_up(runs, slos)
+    verdict = sum_up(runs, objective)
     print("\n".join(verdict))
     if arguments.report:
-        record = build_record(runs, slos, facts, verdict, bench=bench)
+        record = build_record(runs, objective, facts, verdict, bench=bench)
         print(f"written: {write_report(arguments.report, record)}")
     return 1 if any(run.breaches for run in runs) else 0
 
 
-def _measure(target: Target, load: Load, slos: Sequence[Slo], repeats: int) -> list[Run]:
+def _measure(target: Target, load: Load, objective: Objective, repeats: int) -> list[Run]:
     classes = learn_classes(target.address, load)
     runs = []
     for seed in range(repeats):
-        run = measure(target.address, replace(load, seed=seed), slos, classes)
+        run = measure(target.address, replace(load, seed=seed), objective, classes)
         print(f"{run.describe()}\n", flush=True)
         runs.append(run)
     return runs
 
 
-def _parse() -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loadtest",
         description=__doc__,
         epilog=f"scenarios:\n{describe_scenarios()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add_target_options(parser)
     options.add_scenario_option(parser)
@@ -75,7 +76,9 @@ def _parse() -> argparse.Namespace:
         metavar=("A", "B"),
         help="measure nothing; set two reports side by side",
     )
-    return parser.parse_args()
+    given = parser.parse_args(arguments)
+    options.check_size(parser, given)
+    return given
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """A service and a load in, one judged run out."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest import histogram
 from loadtest.address import Address
 from loadtest.drive import Load, drive, learn_classes
 from loadtest.results import Measured, Summary, percentile, summarise_kinds
-from loadtest.slo import Slo
+from loadtest.slo import Objective, percent
 from loadtest.verdict import find_breaches, lag_p99
 
 
@@ -23,8 +24,14 @@ class Run:
 
     @property
     def summaries(self) -> list[Summary]:
-        """Percentiles by kind, of all last."""
-        return summarise_kinds(self.measured.results)
+        """Percentiles by kind, of all last; of no refusals."""
+        return summarise_kinds(self.measured.timed)
+
+    @property
+    def failed(self) -> float:
+        """The share (0..1) that failed or was refused."""
+        results = self.measured.results
+        return sum(result.error is not None for result in results) / max(1, len(results))
 
     @property
     def cpu(self) -> float:
@@ -50,7 +57,7 @@ class Run:
 
 
 def measure(
-    address: Address, load: Load, slos: Sequence[Slo], classes: Mapping[str, Sequence[str]] | None = None
+    address: Address, load: Load, objective: Objective, classes: Mapping[str, Sequence[str]] | None = None
 ) -> Run:
     """Drive the service once and judge it.
 
@@ -59,6 +66,9 @@ def measure(
         ServerError: the service's answers were not as they have to be even before the load.
     """
     learnt = learn_classes(address, load) if classes is None else classes
+    if load.remote_workers:
+        waiting = f"waiting for {load.remote_workers} workers at port {load.master_port}"
+        print(waiting, file=sys.stderr, flush=True)
     before = histogram.read_before(address)
     measured = drive(address, load, learnt)
     answered = [result for result in measured.results if result.status]
@@ -66,19 +76,36 @@ def measure(
     if before is not None:
         after = histogram.read_after(address, before, len(answered))
         view = None if after is None else histogram.view(before, after)
-    times = sorted(result.milliseconds for result in answered)
-    notes = []
-    if times and measured.lags_ms:
-        lag = percentile(measured.lags_ms, 0.95)
-        notes = histogram.reconcile(percentile(times, 0.95), lag, len(times), view)
-    return Run(load, measured, find_breaches(measured, slos), notes, view)
+    return Run(load, measured, find_breaches(measured, objective), _notes(measured, view), view)
 
 
-def sum_up(runs: Sequence[Run], slos: Sequence[Slo]) -> list[str]:
+def long_enough(load: Load, objective: Objective) -> Load:
+    """The load, or a longer one where it would send too few requests to tell the objective's percentiles."""
+    return replace(load, duration=max(load.duration, objective.strictest.least_requests / load.rate))
+
+
+def sum_up(runs: Sequence[Run], objective: Objective) -> list[str]:
     """The verdict on all runs, each of which has to hold, a sentence for each breach or one for success."""
     breaches = []
     for index, run in enumerate(runs, start=1):
         where = f" (run {index} of {len(runs)})" if len(runs) > 1 else ""
         breaches += [f"FAILED: {breach}{where}" for breach in run.breaches]
-    held = ", ".join(map(str, slos))
-    return breaches or [f"PASSED: {held} at {runs[0].measured.achieved_rate:.1f}/s, and nothing failed"]
+    rate = runs[0].measured.achieved_rate
+    return breaches or [f"PASSED: {objective} at {rate:.1f}/s, and nothing {_else(objective)}failed"]
+
+
+def _else(objective: Objective) -> str:
+    return "else " if objective.refused else ""
+
+
+def _notes(measured: Measured, view: histogram.ServerView | None) -> list[str]:
+    notes = []
+    if measured.refused:
+        share = percent(measured.refused / len(measured.results))
+        notes.append(f"{measured.refused} requests, {share}, were refused (503); they are in no percentile")
+    # The server times refusals as well, so that here the client's are in.
+    times = sorted(result.milliseconds for result in measured.results if result.status)
+    if times and measured.lags_ms:
+        lag = percentile(measured.lags_ms, 0.95)
+        notes += histogram.reconcile(percentile(times, 0.95), lag, len(times), view)
+    return notes

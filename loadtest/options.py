@@ -8,9 +8,10 @@ from pathlib import Path
 from loadtest.address import KEY_VARIABLE
 from loadtest.drive import Load
 from loadtest.scenarios import SCENARIOS
-from loadtest.slo import Slo, SloError, parse_slo
+from loadtest.schedule import count_arrivals
+from loadtest.slo import Objective, Refusals, Slo, SloError, combine, parse_bound
 
-_DEFAULT_SLO = Slo("p95", 50.0)
+_MOST_REQUESTS = 5_000_000  # whose times still fit into the memory of an ordinary machine
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60}
 
 
@@ -47,10 +48,10 @@ def seconds(text: str) -> float:
     return positive(match[1]) * _UNITS[match[2]]
 
 
-def slo(text: str) -> Slo:
-    """A bound such as p95=50ms, for argparse."""
+def bound(text: str) -> Slo | Refusals:
+    """A bound such as p95=50ms or refused=0.1%, for argparse."""
     try:
-        return parse_slo(text)
+        return parse_bound(text)
     except SloError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -80,10 +81,12 @@ def add_load_options(parser: argparse.ArgumentParser, rate: float, duration: flo
     add("--duration", type=seconds, default=duration, help=f"such as 60s or 2m (default: {duration:g}s)")
     add(
         "--slo",
-        type=slo,
+        type=bound,
         action="append",
-        metavar="MEASURE=TIME",
-        help="bound such as p95=50ms, of p50, p95, p99 and max; several are possible (default: p95=50ms)",
+        default=[],
+        metavar="BOUND",
+        help="such as p95=50ms, of p50, p95, p99 and max, or refused=0.1%%, the share of requests that may "
+        "get 503; several are possible (default: p95=50ms, and none may)",
     )
     add("--master-port", type=port, default=5557, help="where remote workers connect to (default: 5557)")
     add = parser.add_mutually_exclusive_group().add_argument
@@ -118,6 +121,20 @@ def load_of(arguments: argparse.Namespace) -> Load:
     return Load(**{name: getattr(arguments, name) for name in names})
 
 
-def slos_of(arguments: argparse.Namespace) -> list[Slo]:
+def objective_of(arguments: argparse.Namespace) -> Objective:
     """What has to hold."""
-    return arguments.slo or [_DEFAULT_SLO]
+    return combine(arguments.slo)
+
+
+def check_size(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse a load that is too small to judge by, or too large to hold."""
+    load, strictest = load_of(arguments), objective_of(arguments).strictest
+    requests = count_arrivals(load.rate, load.duration, SCENARIOS[load.scenario].burst)
+    sent = f"--rate {load.rate:g} for {load.duration:g} s are {requests} requests"
+    if requests < strictest.least_requests:
+        parser.error(
+            f"{sent}, too few for {strictest.measure}, which takes {strictest.least_requests}: raise "
+            "--rate or --duration"
+        )
+    if requests > _MOST_REQUESTS:
+        parser.error(f"{sent}, more than the {_MOST_REQUESTS} that can be kept: lower --rate or --duration")

@@ -11,14 +11,13 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtest import command
+from loadtest import command, options
 from loadtest.address import Address, ServerError
-from loadtest.drive import Load, drive
-from loadtest.options import add_key_option, positive
-from loadtest.results import Measured, Result, percentile
+from loadtest.drive import Load, drive, learn_classes
+from loadtest.results import Measured, percentile
 from loadtest.target import apart, own_service
 
 _PROBES = ("/health", "/metrics")
@@ -28,9 +27,9 @@ _FIRST_RATE, _STEP = 100.0, 1.3
 _PAST = 1.5  # times the best so far; where this much is offered and no more is answered, that was the peak
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, measure, print what was found and the verdict."""
-    given = _parse()
+    given = _parse(arguments)
     return command.run(lambda: _test(given))
 
 
@@ -104,34 +103,38 @@ class Overload:
 def measure_overload(
     address: Address, times: float, duration: float, step_seconds: float, rate: float | None = None
 ) -> Overload:
-    """Find the peak, or take `rate` for it, then offer `times` of it for `duration` seconds."""
-    peak = rate or _find_peak(address, step_seconds)
+    """Find the peak, or take `rate` for it, then offer `times` of it for `duration` seconds.
+
+    Raises:
+        LocustError: locust could not run.
+        ServerError: the service's answers were not as they have to be even before the load, or it gave none.
+    """
+    classes = learn_classes(address, Load(_FIRST_RATE, duration, _SCENARIO))
+    peak = rate or _find_peak(address, step_seconds, classes)
     with _probing(address) as probes:
-        measured = drive(address, Load(times * peak, duration, _SCENARIO))
+        measured = drive(address, Load(times * peak, duration, _SCENARIO), classes)
     return _judge(measured, peak, duration, probes)
 
 
-def _find_peak(address: Address, seconds: float) -> float:
+def _find_peak(address: Address, seconds: float, classes: Mapping[str, Sequence[str]]) -> float:
     best, rate = 0.0, _FIRST_RATE
     while rate < _PAST * max(best, _FIRST_RATE):
-        measured = drive(address, Load(rate, seconds, _SCENARIO))
+        measured = drive(address, Load(rate, seconds, _SCENARIO), classes)
         goodput = sum(result.error is None for result in measured.results) / seconds
         offered = measured.offered_rate
-        print(f"at {offered:6.0f}/s offered: {goodput:6.0f}/s answered", file=sys.stderr)
+        print(f"at {offered:6.0f}/s offered: {goodput:6.0f}/s answered", file=sys.stderr, flush=True)
         best = max(best, goodput)
         rate *= _STEP
+    if not best:
+        raise ServerError(f"{address.url} answers nothing at {_FIRST_RATE:g}/s and more, so it has no peak")
     return best
 
 
 def _judge(measured: Measured, peak: float, seconds: float, probes: Probes) -> Overload:
     admitted = sorted(result.milliseconds for result in measured.results if result.error is None)
-    refused = sorted(result.milliseconds for result in measured.results if _is_refusal(result))
-    wrong = [one.error for one in measured.results if one.error is not None and not _is_refusal(one)]
+    refused = sorted(result.milliseconds for result in measured.results if result.is_refusal)
+    wrong = [one.error for one in measured.timed if one.error is not None]
     return Overload(peak, measured.offered_rate, len(admitted) / seconds, admitted, refused, wrong, probes)
-
-
-def _is_refusal(result: Result) -> bool:
-    return result.status == 503 and (result.retry_after or "").isdecimal()
 
 
 @contextlib.contextmanager
@@ -160,27 +163,27 @@ def _probing(address: Address) -> Iterator[Probes]:
         thread.join()
 
 
-def _parse() -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loadtest.overload",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--server-python", default=sys.executable, help="interpreter that starts the service")
-    add_key_option(parser)
-    parser.add_argument("--times", type=positive, default=3.0, help="multiple of the peak (default: 3)")
-    parser.add_argument("--duration", type=positive, default=60.0, help="seconds of overload (default: 60)")
-    parser.add_argument("--step", type=positive, default=5.0, help="seconds at each rate before (default: 5)")
-    parser.add_argument(
-        "--p95", type=positive, default=50.0, help="limit for admitted requests, in ms (default: 50)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--server-python", default=sys.executable, help="interpreter that starts the service")
+    options.add_key_option(parser)
+    add("--times", type=options.positive, default=3.0, help="multiple of the peak (default: 3)")
+    add("--duration", type=options.seconds, default=60.0, help="of the overload (default: 60s)")
+    add("--step", type=options.seconds, default=5.0, help="at each rate before it (default: 5s)")
+    add("--p95", type=options.positive, default=50.0, help="limit for admitted requests, ms (default: 50)")
+    add(
         "--goodput",
-        type=positive,
+        type=options.positive,
         default=0.9,
         help="least share of the peak that is answered (default: 0.9)",
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

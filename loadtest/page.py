@@ -23,8 +23,9 @@ svg text.title { font-size: 14px; font-weight: 600; } .grid { stroke: #e5e5e5; }
 """
 _EXPLAINED = (
     "<p>Requests are due at moments drawn before the run, a Poisson process, and each is timed from when it "
-    "was due to the last byte of its answer, so a stall counts for all that came due meanwhile. The expected "
-    "class of a picture is what the service said of it before the run.</p>"
+    "was due to the last byte of its answer, so a stall counts for all that came due meanwhile. What was "
+    "refused (503) is in no percentile; of fewer than 100 requests of a kind, p99 is the slowest. The "
+    "expected class of a picture is what the service said of it before the run.</p>"
 )
 _TIMES = ("p50", "p95", "p99", "largest")
 
@@ -74,12 +75,8 @@ def _cell(value: object) -> str:
 def _run(run: dict[str, Any], index: int, runs: int) -> str:
     title = f"<h2>Run {index} of {runs}</h2>" if runs > 1 else "<h2>Latency</h2>"
     rows = [(row["name"], row["count"], *(row[name] for name in _TIMES)) for row in run["summaries"]]
-    facts = (
-        f"{run['n']} requests; {run['offered_rate']:.1f}/s offered, {run['achieved_rate']:.1f}/s achieved; "
-        f"the generator was late by {run['lag_p99_ms']:.2f} ms (p99) and took {run['cpu']:.0%} of a CPU."
-    )
     errors = [f"{count} times: {error}" for error, count in run["errors"].items()]
-    lines = "".join(f"<p>{escape(line)}</p>" for line in (facts, *run["notes"], *errors))
+    lines = "".join(f"<p>{escape(line)}</p>" for line in (run["summary"], *run["notes"], *errors))
     return title + table(["ms", "n", "p50", "p95", "p99", "max"], rows) + lines
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from loadtest.record import Record
+from loadtest.record import ANSWERED, FAILED, REFUSED, Record
 from loadtest.results import percentile
 from loadtest.svg import Chart, Point, Series
 
@@ -30,7 +30,7 @@ def distribution(named: Sequence[tuple[str, Record]]) -> Chart:
     for name, record in named:
         for index, run in enumerate(record["runs"], start=1):
             label = f"{name} {index}" if len(record["runs"]) > 1 else name
-            series.append(Series(label, _percentiles(run["requests"]["ms"])))
+            series.append(Series(label, _percentiles([ms for _, ms in _timed(run)])))
     if len(series) == 1:
         series = [Series("all", series[0].points), *_kinds(named[0][1]["runs"][0])]
     furthest = max((x for one in series for x, _ in one.points), default=0.0)
@@ -41,10 +41,16 @@ def distribution(named: Sequence[tuple[str, Record]]) -> Chart:
     )
 
 
+def _timed(run: dict[str, Any]) -> list[tuple[int, float]]:
+    """The index and the milliseconds of each request but the refused ones."""
+    requests = run["requests"]
+    return [(at, ms) for at, ms in enumerate(requests["ms"]) if requests["outcome"][at] != REFUSED]
+
+
 def _kinds(run: dict[str, Any]) -> list[Series]:
     by_kind = defaultdict(list)
-    for kind, milliseconds in zip(run["requests"]["kind"], run["requests"]["ms"], strict=True):
-        by_kind[run["kinds"][kind]].append(milliseconds)
+    for index, milliseconds in _timed(run):
+        by_kind[run["kinds"][run["requests"]["kind"][index]]].append(milliseconds)
     return [Series(kind, _percentiles(times)) for kind, times in by_kind.items()] if len(by_kind) > 1 else []
 
 
@@ -53,9 +59,10 @@ def _percentiles(times: Sequence[float]) -> list[Point]:
     ordered = sorted(times)
     if not ordered:
         return []
-    nines = math.log10(len(ordered))
-    places = [nines * step / 100 for step in range(101)]
-    return [(place, percentile(ordered, 1 - 10**-place)) for place in places]
+    count = len(ordered)
+    places = [math.log10(count) * step / 100 for step in range(101)]
+    # That many were faster, and the last point is the slowest: all but one were.
+    return [(place, ordered[min(count - 1, round(count - count * 10**-place))]) for place in places]
 
 
 def _bins(run: dict[str, Any]) -> tuple[float, dict[int, list[int]]]:
@@ -69,13 +76,10 @@ def _bins(run: dict[str, Any]) -> tuple[float, dict[int, list[int]]]:
 
 def _over_time(record: Record, run: dict[str, Any]) -> Chart:
     width, bins = _bins(run)
-    times = {
-        bin_index: sorted(run["requests"]["ms"][index] for index in indices)
-        for bin_index, indices in bins.items()
-        if indices
-    }
+    timed = dict(_timed(run))
+    times = {at: sorted(timed[index] for index in indices if index in timed) for at, indices in bins.items()}
     series = [
-        Series(name, [(width * at, percentile(ordered, share)) for at, ordered in times.items()])
+        Series(name, [(width * at, percentile(ordered, share)) for at, ordered in times.items() if ordered])
         for name, share in _MEASURES
     ]
     return Chart("Latency over time", "s, when due", "ms", series, _limits(record), log_y=True)
@@ -86,10 +90,10 @@ def _throughput(run: dict[str, Any]) -> Chart:
     due = [(width * at, len(indices) / width) for at, indices in bins.items()]
     answers: dict[int, int] = defaultdict(int)
     requests = run["requests"]
-    for start, milliseconds, failed in zip(
-        requests["due_s"], requests["ms"], requests["failed"], strict=True
+    for start, milliseconds, outcome in zip(
+        requests["due_s"], requests["ms"], requests["outcome"], strict=True
     ):
-        answers[int((start + milliseconds / 1000) / width)] += not failed
+        answers[int((start + milliseconds / 1000) / width)] += outcome == ANSWERED
     answered = [(width * at, answers[at] / width) for at in bins]
     series = [Series("due", due), Series("answered as they have to be", answered)]
     return Chart("Throughput", "s", "requests/s", series)
@@ -97,9 +101,14 @@ def _throughput(run: dict[str, Any]) -> Chart:
 
 def _errors(run: dict[str, Any]) -> Chart:
     width, bins = _bins(run)
-    failed = run["requests"]["failed"]
-    points = [(width * at, sum(failed[index] for index in indices) / width) for at, indices in bins.items()]
-    return Chart("Errors", "s, when due", "failed/s", [Series("failed", points)])
+    outcomes = run["requests"]["outcome"]
+
+    def rates(outcome: int) -> list[Point]:
+        counts = {at: sum(outcomes[index] == outcome for index in due) for at, due in bins.items()}
+        return [(width * at, count / width) for at, count in counts.items()]
+
+    series = [Series("failed", rates(FAILED)), Series("refused", rates(REFUSED))]
+    return Chart("Errors", "s, when due", "requests/s", series)
 
 
 def _knee(record: Record) -> Chart:
@@ -119,9 +128,10 @@ def _by_rate(record: Record, name: str) -> list[Point]:
     """The median of the runs at each rate."""
     runs = defaultdict(list)
     for run in record["knee"]:
-        runs[float(run["rate"])].append(float(run[name]))
+        if name in run:  # no percentiles where nothing was answered
+            runs[float(run["rate"])].append(float(run[name]))
     return [(rate, statistics.median(values)) for rate, values in sorted(runs.items())]
 
 
 def _limits(record: Record) -> list[tuple[str, float]]:
-    return [(f"{slo['measure']} limit", slo["limit"]) for slo in record["slos"]]
+    return [(f"{slo['measure']} limit", slo["limit"]) for slo in record["objective"]["slos"]]

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.measure import Run
-from loadtest.slo import Slo
+from loadtest.results import Result
+from loadtest.slo import Objective
 from loadtest.verdict import lag_p99
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "report.json"
+ANSWERED, FAILED, REFUSED = 0, 1, 2  # what became of a request
 Record = dict[str, Any]
 
 
@@ -23,7 +25,7 @@ class RecordError(Exception):
 
 def build_record(
     runs: Sequence[Run],
-    slos: Sequence[Slo],
+    objective: Objective,
     facts: Mapping[str, str],
     verdict: Sequence[str],
     knee: Sequence[Mapping[str, Any]] = (),
@@ -33,7 +35,7 @@ def build_record(
     return {
         "schema": SCHEMA,
         "facts": dict(facts),
-        "slos": [asdict(slo) for slo in slos],
+        "objective": asdict(objective),
         "verdict": list(verdict),
         "passed": all(not run.breaches for run in runs),
         "runs": [_describe(run) for run in runs],
@@ -91,8 +93,11 @@ def _describe(run: Run) -> Record:
         "seconds": run.measured.seconds,
         "offered_rate": run.measured.offered_rate,
         "achieved_rate": run.measured.achieved_rate,
+        "failed": run.failed,
+        "refused": run.measured.refused,
         "lag_p99_ms": lag_p99(run.measured),
         "cpu": run.cpu,
+        "summary": run.sum_up(),
         "breaches": run.breaches,
         "notes": run.notes,
         "summaries": [asdict(summary) for summary in run.summaries],
@@ -102,9 +107,15 @@ def _describe(run: Run) -> Record:
             "due_s": [round(result.due, 4) for result in results],
             "ms": [round(result.milliseconds, 3) for result in results],
             "kind": [names.index(result.name) for result in results],
-            "failed": [int(result.error is not None) for result in results],
+            "outcome": [_outcome(result) for result in results],
         },
     }
+
+
+def _outcome(result: Result) -> int:
+    if result.error is None:
+        return ANSWERED
+    return REFUSED if result.is_refusal else FAILED
 
 
 def _spread(runs: Sequence[Run]) -> dict[str, list[float]]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 MOST_IN_FLIGHT = 1000  # connections that a generator opens
+_BUSY = 503
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Result:
     status: int = 200  # 0 where nothing was answered
     retry_after: str | None = None  # the answer's header
     due: float = 0.0  # seconds since the run began
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the service had no room for it, and said when to come back."""
+        return self.error is not None and self.status == _BUSY and (self.retry_after or "").isdecimal()
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,16 @@ class Measured:
     def achieved_rate(self) -> float:
         """Requests per second that were sent: fewer where a generator could not keep up."""
         return sum(one.offered / one.sending_seconds for one in self.generators)
+
+    @property
+    def timed(self) -> list[Result]:
+        """What percentiles are of: all but refusals, which are quick and help nobody."""
+        return [result for result in self.results if not result.is_refusal]
+
+    @property
+    def refused(self) -> int:
+        """How many requests the service had no room for."""
+        return len(self.results) - len(self.timed)
 
     @property
     def lags_ms(self) -> list[float]:

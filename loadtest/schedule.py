@@ -16,6 +16,11 @@ class Arrival:
     pick: float  # 0..1
 
 
+def count_arrivals(rate: float, seconds: float, burst: Burst | None = None) -> int:
+    """How many requests are due."""
+    return round(rate * seconds) + (_count_more(rate, seconds, burst) if burst else 0)
+
+
 def draw_arrivals(
     weights: Mapping[str, float], rate: float, seconds: float, burst: Burst | None = None, seed: int = 0
 ) -> list[Arrival]:
@@ -29,7 +34,7 @@ def draw_arrivals(
     if burst is not None:
         length = min(burst.seconds, seconds)
         begin = (seconds - length) / 2
-        more = round((burst.factor - 1) * rate * length)
+        more = _count_more(rate, seconds, burst)
         moments += [rng.uniform(begin, begin + length) for _ in range(more)]
     kinds = rng.choices(list(weights), list(weights.values()), k=len(moments))
     return [Arrival(due, kind, rng.random()) for due, kind in zip(sorted(moments), kinds, strict=True)]
@@ -42,3 +47,7 @@ def share_of(arrivals: Sequence[Arrival], index: int, shares: int, seed: int = 0
     """
     rng = random.Random(f"{seed} shares")  # noqa: S311 - a schedule, not a secret
     return [arrival for arrival in arrivals if rng.randrange(shares) == index]
+
+
+def _count_more(rate: float, seconds: float, burst: Burst) -> int:
+    return round((burst.factor - 1) * rate * min(burst.seconds, seconds))

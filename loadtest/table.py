@@ -18,11 +18,11 @@ from loadtest.address import Address, ServerError
 from loadtest.capacity import FIRST_RATE, PRECISION, Capacity, find_capacity
 from loadtest.drive import Load
 from loadtest.facts import gather
-from loadtest.measure import Run, measure
+from loadtest.measure import Run, long_enough, measure, sum_up
 from loadtest.record import RecordError, build_record
 from loadtest.report import write_report
 from loadtest.scenarios import SCENARIOS
-from loadtest.slo import Slo
+from loadtest.slo import Objective
 from loadtest.target import Target, add_target_options, open_target
 from loadtest.verdict import lag_p99
 
@@ -65,17 +65,17 @@ class Cell:
         named = (self.load.model, self.load.scenario)
         if self.capacity.proof is None or self.run is None:
             return (*named, "no rate", *("" for _ in range(7)), "failed")
-        total = self.run.summaries[-1]
-        times = (
-            f"{one:.1f}"
-            for one in (total.p50, total.p95, total.p99, total.largest, lag_p99(self.run.measured))
-        )
         rates = (f"{rate:.0f}/s" for rate in (self.capacity.proof.load.rate, self.run.load.rate))
-        return (*named, *rates, str(total.count), *times, "failed" if self.run.breaches else "passed")
+        verdict = "failed" if self.run.breaches else "passed"
+        for total in self.run.summaries[-1:]:
+            lag = lag_p99(self.run.measured)
+            times = (f"{one:.1f}" for one in (total.p50, total.p95, total.p99, total.largest, lag))
+            return (*named, *rates, str(total.count), *times, verdict)
+        return (*named, *rates, "0", *("" for _ in range(5)), verdict)
 
 
 def measure_cell(
-    address: Address, load: Load, slos: Sequence[Slo], step: float, share: float, precision: float
+    address: Address, load: Load, objective: Objective, step: float, share: float, precision: float
 ) -> Cell:
     """Find the capacity, then measure at `share` of it.
 
@@ -84,19 +84,20 @@ def measure_cell(
         ServerError: the service's answers were not as they have to be even before the load.
     """
     print(f"{load.model}, {load.scenario}:", file=sys.stderr, flush=True)
-    capacity = find_capacity(address, load, slos, step, precision)
+    capacity = find_capacity(address, load, objective, step, precision)
     run = capacity.proof
     if run is not None and share != 1:
-        run = measure(address, replace(load, rate=share * run.load.rate), slos)
+        shared = long_enough(replace(load, rate=share * run.load.rate), objective)
+        run = measure(address, shared, objective)
     return Cell(load, capacity, run)
 
 
-def to_markdown(cells: Sequence[Cell], slos: Sequence[Slo], facts: dict[str, str]) -> str:
+def to_markdown(cells: Sequence[Cell], objective: Objective, facts: dict[str, str]) -> str:
     """The table, and how it was measured."""
     rows = [_HEAD, tuple("---" for _ in _HEAD), *(cell.row() for cell in cells)]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     told = "; ".join(f"{name}: {facts[name]}" for name in _TOLD)
-    return "\n".join([*lines, "", f"Holds means {', '.join(map(str, slos))}; times in ms. {told}."])
+    return "\n".join([*lines, "", f"Holds means {objective}; times in ms. {told}."])
 
 
 def insert(file: Path, table: str) -> str:
@@ -112,29 +113,29 @@ def insert(file: Path, table: str) -> str:
     return pattern.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, measure, print or insert the table."""
-    arguments = _parse()
-    return command.run(lambda: _measure_all(arguments))
+    given = _parse(arguments)
+    return command.run(lambda: _measure_all(given))
 
 
 def _measure_all(arguments: argparse.Namespace) -> int:
-    slos = options.slos_of(arguments)
+    objective = options.objective_of(arguments)
     if arguments.into:
         insert(arguments.into, "")  # before an hour of measuring
     with open_target(arguments) as target:
         cells, facts = [], {}
         for load in _loads(target, arguments):
             how = (arguments.step, arguments.share, arguments.precision)
-            cell = measure_cell(target.address, load, slos, *how)
+            cell = measure_cell(target.address, load, objective, *how)
             cells.append(cell)
             facts = gather(target, load)
             if arguments.report:
-                _keep(arguments.report, cell, slos, facts)
+                _keep(arguments.report, cell, objective, facts)
             if arguments.into:  # after each, so that what was measured is not lost with what was not
-                table = insert(arguments.into, to_markdown(cells, slos, facts))
+                table = insert(arguments.into, to_markdown(cells, objective, facts))
                 arguments.into.write_text(table, encoding="utf-8")
-    print(to_markdown(cells, slos, facts))
+    print(to_markdown(cells, objective, facts))
     return 0 if all(cell.run is not None and not cell.run.breaches for cell in cells) else 1
 
 
@@ -152,17 +153,21 @@ def _models(address: Address) -> list[str]:
         raise ServerError(f"{address.url}/models does not name the models: {error}") from error
 
 
-def _keep(folder: Path, cell: Cell, slos: Sequence[Slo], facts: dict[str, str]) -> None:
-    runs = [cell.run or cell.capacity.steps[-1]]
-    record = build_record(runs, slos, facts, cell.capacity.sum_up(slos), cell.capacity.knee)
+def _keep(folder: Path, cell: Cell, objective: Objective, facts: dict[str, str]) -> None:
+    run = cell.run or cell.capacity.steps[-1]
+    verdict = cell.capacity.sum_up(objective)
+    if cell.run is not None and cell.run is not cell.capacity.proof:
+        verdict += sum_up([run], objective)
+    record = build_record([run], objective, facts, verdict, cell.capacity.knee)
     write_report(folder / f"{cell.load.model}-{cell.load.scenario}", record)
 
 
-def _parse() -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loadtest.table",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add_target_options(parser)
     options.add_load_options(parser, rate=FIRST_RATE, duration=60.0)
@@ -172,7 +177,7 @@ def _parse() -> argparse.Namespace:
     add("--share", type=options.positive, default=1.0, help="of the highest rate, to measure at (default: 1)")
     add("--into", type=Path, metavar="FILE", help="file with the marks that the table goes between")
     add("--report", type=Path, metavar="FOLDER", help="folder for a report of each")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,24 @@
 """A run's measurements in, sentences on what it did not hold out."""
 
-from collections.abc import Sequence
-
-from loadtest.results import MOST_IN_FLIGHT, Measured, Result, percentile
-from loadtest.slo import Slo
+from loadtest.results import MOST_IN_FLIGHT, Measured, percentile
+from loadtest.slo import Objective, percent
 
 _LEAST_OFFERED = 0.99
 _MOST_CPU = 0.9
 _LAG_SHARE, _LEAST_LAG_MS = 0.2, 5.0  # of the tightest limit, that the generator may be late (p99)
 
 
-def find_breaches(measured: Measured, slos: Sequence[Slo]) -> list[str]:
+def find_breaches(measured: Measured, objective: Objective) -> list[str]:
     """What the run did not hold, a sentence each; empty when all is well."""
     if not measured.results:
         return ["no request was answered"]
-    ordered = sorted(result.milliseconds for result in measured.results)
-    broken = [breach for slo in slos if (breach := slo.breach(ordered))]
-    return [*_failures(measured), *broken, *find_bottlenecks(measured, slos)]
+    ordered = sorted(result.milliseconds for result in measured.timed)
+    broken = [breach for slo in objective.slos if ordered and (breach := slo.breach(ordered))]
+    failed = [*_failures(measured), *_refusals(measured, objective.refused)]
+    return [*failed, *broken, *find_bottlenecks(measured, objective)]
 
 
-def find_bottlenecks(measured: Measured, slos: Sequence[Slo]) -> list[str]:
+def find_bottlenecks(measured: Measured, objective: Objective) -> list[str]:
     """Where the generator, and not the service, may have decided the times."""
     found = []
     achieved, offered = measured.achieved_rate, measured.offered_rate
@@ -28,10 +27,11 @@ def find_bottlenecks(measured: Measured, slos: Sequence[Slo]) -> list[str]:
             f"only {achieved:.1f} of {offered:.1f} requests/s were offered, {achieved / offered:.1%}: the "
             "generator can't send more; raise --processes"
         )
-    most_lag = max(_LEAST_LAG_MS, _LAG_SHARE * min((slo.limit for slo in slos), default=0.0))
+    most_lag = max(_LEAST_LAG_MS, _LAG_SHARE * objective.tightest)
     if (lag := lag_p99(measured)) > most_lag:
         found.append(
-            f"the generator was the bottleneck: it was late by {lag:.2f} ms (p99), more than {most_lag:g} ms"
+            f"the generator was the bottleneck: it was late by {lag:.2f} ms (p99), more than {most_lag:g} "
+            "ms; give it a CPU of its own by --apart, or another machine"
         )
     busiest = max(one.cpu for one in measured.generators)
     if busiest > _MOST_CPU:
@@ -51,11 +51,21 @@ def lag_p99(measured: Measured) -> float:
 
 
 def _failures(measured: Measured) -> list[str]:
-    results, offered = measured.results, measured.offered
-    failed: list[Result] = [result for result in results if result.error is not None]
+    total = len(measured.results)
+    failed = [result.error for result in measured.timed if result.error is not None]
     found = []
     if failed:
-        found.append(f"{len(failed)} of {len(results)} requests failed, the first with: {failed[0].error}")
-    if len(results) < offered:
-        found.append(f"{offered - len(results)} of {offered} requests were never answered")
+        found.append(f"{len(failed)} of {total} requests failed, the first with: {failed[0]}")
+    if total < measured.offered:
+        found.append(f"{measured.offered - total} of {measured.offered} requests were never answered")
     return found
+
+
+def _refusals(measured: Measured, allowed: float) -> list[str]:
+    refused = [result.error for result in measured.results if result.is_refusal]
+    share = len(refused) / len(measured.results)
+    if share <= allowed:
+        return []
+    more = f"more than the {percent(allowed)} of the objective" if allowed else "and none may be"
+    count = f"{len(refused)} of {len(measured.results)} requests were refused, {percent(share)}, {more}"
+    return [f"{count}; the first with: {refused[0]}"]

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import subprocess
 import sys
@@ -8,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from loadtest.plots import charts_of, distribution
-from loadtest.record import RecordError, read_record
+from loadtest.record import ANSWERED, REFUSED, RecordError, read_record
 from loadtest.svg import Chart, Series, draw
 from tests.support import ROOT
 
 KNEE = [
+    {"rate": 40.0, "failed": 1.0, "holds": False},
     {"rate": 10.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "failed": 0.0, "holds": True},
     {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 8.0, "failed": 0.1, "holds": False},
     {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 10.0, "failed": 0.3, "holds": False},
@@ -88,7 +90,7 @@ def test_knee_is_drawn_from_the_median_at_each_rate_with_failures_beside(report:
     knee, failures, *_ = charts_of({**read_record(report), "knee": KNEE})
     assert [series.name for series in knee.series] == ["p50", "p95", "p99"]
     assert knee.series[2].points == [(10.0, 3.0), (20.0, 9.0)]
-    assert failures.series[0].points == [(10.0, 0.0), (20.0, pytest.approx(20))]
+    assert failures.series[0].points == [(10.0, 0.0), (20.0, pytest.approx(20)), (40.0, 100.0)]
 
 
 def test_two_reports_are_set_side_by_side(report: Path, tmp_path: Path) -> None:
@@ -112,6 +114,15 @@ def test_what_is_no_report_is_refused(report: Path, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"schema": 0}', encoding="utf-8")
     with pytest.raises(RecordError, match="no report of this version"):
         read_record(tmp_path)
+
+
+def test_slowest_request_is_in_the_distribution_and_refused_ones_are_not() -> None:
+    times, outcome = [float(ms) for ms in range(1, 1001)], [ANSWERED] * 999 + [REFUSED]
+    requests = {"due_s": [0.0] * 1000, "ms": times, "kind": [0] * 1000, "outcome": outcome}
+    record = {"runs": [{"requests": requests, "kinds": ["png"]}], "objective": {"slos": []}}
+    ((place, slowest),) = distribution([("run", record)]).series[0].points[-1:]
+    assert place == pytest.approx(math.log10(999))
+    assert slowest == 999
 
 
 @pytest.mark.parametrize("points", [[(0.0, 1.0)], [(0.0, 0.0), (1.0, 0.0)], [(5.0, 3.0), (5.0, 4.0)]])

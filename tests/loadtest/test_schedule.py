@@ -4,7 +4,7 @@ import statistics
 import pytest
 
 from loadtest.scenarios import SCENARIOS, Burst
-from loadtest.schedule import draw_arrivals, share_of
+from loadtest.schedule import count_arrivals, draw_arrivals, share_of
 
 MIX = {"a": 0.9, "b": 0.1}
 
@@ -29,7 +29,7 @@ def test_kinds_come_by_their_weights() -> None:
 def test_burst_has_its_multiple_of_the_rate_in_the_middle() -> None:
     dues = [arrival.due for arrival in draw_arrivals(MIX, rate=20, seconds=10, burst=Burst(10, 2))]
     within = [due for due in dues if 4 <= due < 6]
-    assert len(dues) == 200 + 9 * 40
+    assert len(dues) == count_arrivals(20, 10, Burst(10, 2)) == 200 + 9 * 40
     assert len(within) == pytest.approx(400, rel=0.1)
 
 

@@ -35,6 +35,12 @@ def test_nothing_is_found_where_not_even_the_lowest_holds() -> None:
     assert rates[-1] == 1
 
 
+def test_rate_below_one_is_found_where_it_is_asked_for() -> None:
+    found, _ = find_highest(lambda rate: Outcome([] if rate <= 0.7 else ["late"]), 0.5, lowest=0.5)
+    assert found is not None
+    assert 0.7 / 1.05 <= found <= 0.7
+
+
 def test_one_disturbed_run_decides_nothing() -> None:
     disturbed = {2}
     calls = 0

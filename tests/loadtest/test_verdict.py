@@ -1,10 +1,11 @@
 import pytest
 
 from loadtest.results import Generator, Measured, Result, percentile, summarise
-from loadtest.slo import Slo
+from loadtest.slo import Objective, Slo
 from loadtest.verdict import find_breaches
 
-P95 = [Slo("p95", 50)]
+P95 = Objective((Slo("p95", 50),))
+BUSY = Result("png", 0.5, "status 503, not 200: overloaded", 503, "2")
 
 
 def results(*milliseconds: float) -> list[Result]:
@@ -45,14 +46,45 @@ def test_p95_over_the_limit_says_by_how_much() -> None:
 
 
 def test_every_bound_that_breaks_is_named() -> None:
-    slos = [Slo("p50", 5), Slo("p99", 20), Slo("max", 15)]
-    found = find_breaches(run(results(*[10] * 99, 16)), slos)
+    objective = Objective((Slo("p50", 5), Slo("p99", 20), Slo("max", 15)))
+    found = find_breaches(run(results(*[10] * 99, 16)), objective)
     assert [breach.split()[0] for breach in found] == ["p50", "max"]
 
 
 def test_failed_request_is_a_breach_and_shows_its_error() -> None:
     (breach,) = find_breaches(run([*results(1, 1), Result("png", 1, "status 503")], offered=3), P95)
     assert breach == "1 of 3 requests failed, the first with: status 503"
+
+
+def test_refusal_is_a_breach_where_none_is_allowed() -> None:
+    (breach,) = find_breaches(run([*results(*[1] * 99), BUSY]), P95)
+    assert breach == (
+        "1 of 100 requests were refused, 1%, and none may be; the first with: status 503, not 200: overloaded"
+    )
+
+
+def test_refusals_within_their_budget_are_no_breach_and_beyond_it_are() -> None:
+    budget = Objective(P95.slos, refused=0.02)
+    assert find_breaches(run([*results(*[1] * 98), BUSY, BUSY]), budget) == []
+    (breach,) = find_breaches(run([*results(*[1] * 97), BUSY, BUSY, BUSY]), budget)
+    assert "3 of 100 requests were refused, 3%, more than the 2% of the objective" in breach
+
+
+def test_refusals_do_not_make_the_percentiles_better() -> None:
+    budget = Objective(P95.slos, refused=0.5)
+    (breach,) = find_breaches(run([*results(*[10] * 46, *[62] * 4), *[BUSY] * 50]), budget)
+    assert breach.startswith("p95 is 62.00 ms")
+
+
+def test_all_refused_is_a_breach() -> None:
+    (breach,) = find_breaches(run([BUSY] * 100), Objective(P95.slos, refused=0.99))
+    assert "100 of 100 requests were refused" in breach
+
+
+@pytest.mark.parametrize("other", [Result("png", 1, "busy", 503), Result("png", 1, "late", 504, "2")])
+def test_only_a_503_that_says_when_to_come_back_is_a_refusal(other: Result) -> None:
+    (breach,) = find_breaches(run([*results(*[1] * 99), other]), Objective(P95.slos, refused=0.1))
+    assert breach.startswith("1 of 100 requests failed")
 
 
 def test_request_without_an_answer_is_a_breach() -> None:
@@ -80,7 +112,7 @@ def test_generator_out_of_cpu_is_a_breach() -> None:
 def test_late_generator_is_a_breach_in_proportion_to_the_limit() -> None:
     (breach,) = find_breaches(run(results(*[20] * 100), lag=12), P95)
     assert "late by 12.00 ms (p99), more than 10 ms" in breach
-    assert find_breaches(run(results(*[20] * 100), lag=12), [Slo("p95", 500)]) == []
+    assert find_breaches(run(results(*[20] * 100), lag=12), Objective((Slo("p95", 500),))) == []
 
 
 def test_generator_that_ran_out_of_connections_is_a_breach() -> None:

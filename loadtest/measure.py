@@ -51,7 +51,7 @@ class Run:
         measured = self.measured
         return (
             f"{measured.offered} requests, {measured.offered_rate:.1f}/s, were due and "
-            f"{measured.achieved_rate:.1f}/s sent in {measured.seconds:g} s; the generator was late by "
+            f"{measured.achieved_rate():.1f}/s sent in {measured.seconds:g} s; the generator was late by "
             f"{lag_p99(measured):.2f} ms (p99) and took {self.cpu:.0%} of a CPU"
         )
 
@@ -90,7 +90,7 @@ def sum_up(runs: Sequence[Run], objective: Objective) -> list[str]:
     for index, run in enumerate(runs, start=1):
         where = f" (run {index} of {len(runs)})" if len(runs) > 1 else ""
         breaches += [f"FAILED: {breach}{where}" for breach in run.breaches]
-    rate = runs[0].measured.achieved_rate
+    rate = runs[0].measured.achieved_rate()
     return breaches or [f"PASSED: {objective} at {rate:.1f}/s, and nothing {_else(objective)}failed"]
 
 

@@ -92,7 +92,7 @@ def _describe(run: Run) -> Record:
         "n": len(results),
         "seconds": run.measured.seconds,
         "offered_rate": run.measured.offered_rate,
-        "achieved_rate": run.measured.achieved_rate,
+        "achieved_rate": run.measured.achieved_rate(),
         "failed": run.failed,
         "refused": run.measured.refused,
         "lag_p99_ms": lag_p99(run.measured),

@@ -55,10 +55,11 @@ class Measured:
         """Requests per second that were due."""
         return self.offered / self.seconds
 
-    @property
-    def achieved_rate(self) -> float:
-        """Requests per second that were sent: fewer where a generator could not keep up."""
-        return sum(one.offered / one.sending_seconds for one in self.generators)
+    def achieved_rate(self, tolerance: float = 0.0) -> float:
+        """Requests per second that were sent: fewer where sending took longer, by over `tolerance` s."""
+        return sum(
+            one.offered / max(self.seconds, one.sending_seconds - tolerance) for one in self.generators
+        )
 
     @property
     def timed(self) -> list[Result]:

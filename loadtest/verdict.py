@@ -21,13 +21,13 @@ def find_breaches(measured: Measured, objective: Objective) -> list[str]:
 def find_bottlenecks(measured: Measured, objective: Objective) -> list[str]:
     """Where the generator, and not the service, may have decided the times."""
     found = []
-    achieved, offered = measured.achieved_rate, measured.offered_rate
+    most_lag = max(_LEAST_LAG_MS, _LAG_SHARE * objective.tightest)
+    achieved, offered = measured.achieved_rate(most_lag / 1000), measured.offered_rate
     if achieved < _LEAST_OFFERED * offered:
         found.append(
             f"only {achieved:.1f} of {offered:.1f} requests/s were offered, {achieved / offered:.1%}: the "
-            "generator can't send more; raise --processes"
+            "generator fell behind; raise --processes"
         )
-    most_lag = max(_LEAST_LAG_MS, _LAG_SHARE * objective.tightest)
     if (lag := lag_p99(measured)) > most_lag:
         found.append(
             f"the generator was the bottleneck: it was late by {lag:.2f} ms (p99), more than {most_lag:g} "

@@ -1,6 +1,6 @@
 """`python -m loadtest`: does the service hold its latency at this rate? Exit status 0 for yes, 1 for no.
 
-2 means that nothing could be measured.
+2 means that nothing could be measured, or the report not be written.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from loadtest import command, options
 from loadtest.drive import Load, learn_classes
 from loadtest.facts import gather
 from loadtest.measure import Run, measure, sum_up
-from loadtest.record import build_record, read_bench
-from loadtest.report import write_comparison, write_report
+from loadtest.record import build_record
+from loadtest.report import prepare_report, write_comparison, write_report
 from loadtest.scenarios import describe_scenarios
 from loadtest.slo import Objective
 from loadtest.target import Target, add_target_options, open_target
@@ -33,7 +33,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _test(arguments: argparse.Namespace) -> int:
     objective, load = options.objective_of(arguments), options.load_of(arguments)
-    bench = read_bench(arguments.bench) if arguments.bench else None
+    bench = prepare_report(arguments.report, arguments.bench)
     with open_target(arguments) as target:
         runs = _measure(target, load, objective, arguments.repeats)
         facts = gather(target, load)
@@ -69,16 +69,33 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_report_options(parser)
     add = parser.add_argument
     add("--repeats", type=options.count, default=1, help="runs, each of which has to hold (default: 1)")
-    add(
+    _add_compare(parser)
+    given = parser.parse_args(arguments)
+    if given.compare:
+        _refuse_others(parser, arguments)
+    else:
+        options.check_size(parser, given)
+    return given
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--compare",
         type=Path,
         nargs=2,
         metavar=("A", "B"),
-        help="measure nothing; set two reports side by side",
+        help="measure nothing; set two reports side by side, into --report's folder or else this one",
     )
-    given = parser.parse_args(arguments)
-    options.check_size(parser, given)
-    return given
+
+
+def _refuse_others(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> None:
+    """A load beside --compare would be given for nothing."""
+    alone = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_compare(alone)
+    alone.add_argument("--report")
+    _, others = alone.parse_known_args(arguments)
+    if others:
+        parser.error(f"{' '.join(others)}: --compare measures nothing; only --report goes with it")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from loadtest.address import Address
 from loadtest.drive import Load, learn_classes
 from loadtest.facts import gather
 from loadtest.measure import Run, long_enough, measure
-from loadtest.record import build_record, read_bench
-from loadtest.report import write_report
+from loadtest.record import build_record
+from loadtest.report import prepare_report, write_report
 from loadtest.scenarios import describe_scenarios
 from loadtest.search import find_highest
 from loadtest.server import check_ready
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _search(arguments: argparse.Namespace) -> int:
     objective, load = options.objective_of(arguments), options.load_of(arguments)
-    bench = read_bench(arguments.bench) if arguments.bench else None
+    bench = prepare_report(arguments.report, arguments.bench)
     with open_target(arguments) as target:
         capacity = find_capacity(target.address, load, objective, arguments.step, arguments.precision)
         facts = gather(target, load)

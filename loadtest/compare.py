@@ -1,5 +1,6 @@
 """Two records in, one HTML page out that sets them side by side."""
 
+from html import escape
 from typing import Any
 
 from loadtest.page import document, table
@@ -8,27 +9,39 @@ from loadtest.record import Record
 from loadtest.svg import draw
 
 _TIMES = (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("max", "largest"))
+_MUST_BE_ALIKE = ("machine", "CPUs of the service", "CPUs of the generator", "scenario")
 
 
 def render_comparison(first: Record, second: Record, names: tuple[str, str]) -> str:
-    """What both measured, with the change from the first to the second."""
+    """What both measured, with the change from the first, A, to the second, B."""
     verdicts = [
-        (name, "passed" if record["passed"] else "failed", " ".join(record["verdict"]))
-        for name, record in zip(names, (first, second), strict=True)
+        (letter, name, "passed" if record["passed"] else "failed", " ".join(record["verdict"]))
+        for letter, name, record in zip("AB", names, (first, second), strict=True)
     ]
-    both = ((names[0], first), (names[1], second))
     left, right = ("".join(map(draw, charts_of(record))) for record in (first, second))
+    both = distribution((("A", first), ("B", second)))
     parts = [
         "<h1>Two load tests</h1>",
-        table(["", "", ""], verdicts),
-        "<h2>Latency of all requests, median of the runs</h2>",
-        table(["ms", *names, "change"], _changes(first, second)),
-        f'<h2>Distribution</h2><div class="charts">{draw(distribution(both))}<div></div></div>',
-        f'<h2>Charts</h2><div class="charts"><div>{left}</div><div>{right}</div></div>',
+        table(["", "report", "", "verdict"], verdicts),
+        _warning(first, second),
+        "<h2>Latency of all requests that were not refused, median of the runs</h2>",
+        table(["ms", "A", "B", "change"], _changes(first, second)),
+        f'<h2>Distribution</h2><div class="charts">{draw(both)}<div></div></div>',
+        f'<h2>Charts of A and of B</h2><div class="charts"><div>{left}</div><div>{right}</div></div>',
         "<h2>How they were measured</h2>",
-        table(["", *names, ""], _facts(first, second)),
+        table(["", "A", "B", ""], _facts(first, second)),
     ]
     return document("Two load tests", "\n".join(parts))
+
+
+def _warning(first: Record, second: Record) -> str:
+    """What makes the two hard to compare."""
+    differ = [name for name in _MUST_BE_ALIKE if first["facts"].get(name) != second["facts"].get(name)]
+    if _offered(first) != _offered(second):
+        differ.append("rate")
+    if not differ:
+        return ""
+    return f'<p class="failed">Not like for like, they differ in: {escape(", ".join(differ))}.</p>'
 
 
 def _changes(first: Record, second: Record) -> list[tuple[object, ...]]:
@@ -37,13 +50,20 @@ def _changes(first: Record, second: Record) -> list[tuple[object, ...]]:
         if name in first["spread"] and name in second["spread"]:
             before, after = first["spread"][name][1], second["spread"][name][1]
             rows.append((shown, before, after, f"{after / before - 1:+.1%}"))
-    rows.append(("requests/s offered", _rate(first), _rate(second), ""))
+    rows.append(("requests/s offered", _offered(first), _offered(second), ""))
+    rows.append(("failed or refused", _failed(first), _failed(second), ""))
     return rows
 
 
-def _rate(record: Record) -> float:
+def _offered(record: Record) -> float:
     runs: list[dict[str, Any]] = record["runs"]
     return float(runs[0]["offered_rate"]) if runs else 0.0
+
+
+def _failed(record: Record) -> str:
+    requests = sum(run["n"] for run in record["runs"])
+    failed = sum(run["n"] * run["failed"] for run in record["runs"])
+    return f"{failed:.0f} of {requests}"
 
 
 def _facts(first: Record, second: Record) -> list[tuple[str, str, str, str]]:

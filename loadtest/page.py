@@ -51,6 +51,7 @@ def document(title: str, body: str) -> str:
     """A whole page around the body."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
@@ -96,9 +97,10 @@ def _bench(record: Record) -> str:
     bench = record["bench"]
     if bench is None:
         return ""
-    names = ("model", "variant", "batch", "calls", "p50", "p95", "p99", "max")
+    names = ("model", "version", "variant", "batch", "calls", "p50", "p95", "p99", "max")
     rows = [[row[name] for name in names] for row in bench["rows"]]
-    return f"<h2>The model alone, in process</h2>{_cost(record)}{table(names, rows)}"
+    how = escape(", ".join(f"{name}: {value}" for name, value in bench["facts"].items()))
+    return f"<h2>The model alone, in process</h2>{_cost(record)}{table(names, rows)}<p>{how}</p>"
 
 
 def _cost(record: Record) -> str:
@@ -106,7 +108,8 @@ def _cost(record: Record) -> str:
     alone = [
         row
         for row in record["bench"]["rows"]
-        if row["batch"] == 1 and model.startswith(f"{row['model']} ") and f", {row['variant']} " in model
+        if row["batch"] == 1
+        and model.startswith(f"{row['model']} version {row['version']}, {row['variant']} ")
     ]
     over_http = [row for run in record["runs"][:1] for row in run["summaries"] if row["name"] == CIFAR]
     if not alone or not over_http:

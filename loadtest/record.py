@@ -4,9 +4,10 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from loadtest.measure import Run
 from loadtest.results import Result
@@ -16,11 +17,13 @@ from loadtest.verdict import lag_p99
 SCHEMA = 2
 FILE = "report.json"
 ANSWERED, FAILED, REFUSED = 0, 1, 2  # what became of a request
+_KEYS = {"facts", "objective", "verdict", "passed", "runs", "spread", "knee", "bench"}
+_BENCH_KEYS = {"model", "version", "variant", "batch", "calls", "p50", "p95", "p99", "max"}
 Record = dict[str, Any]
 
 
 class RecordError(Exception):
-    """No record of ours."""
+    """No record of ours, or one that can't be kept."""
 
 
 def build_record(
@@ -45,12 +48,30 @@ def build_record(
     }
 
 
-def write_record(folder: Path, record: Record) -> Path:
-    """Write it into the folder, which is made if need be; its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    path.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
-    return path
+def write_record(folder: Path, record: Record) -> None:
+    """Write it into the folder.
+
+    Raises:
+        RecordError: it can't be written there.
+    """
+    write_whole(folder / FILE, json.dumps(record, separators=(",", ":")) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write the file whole, or leave what was there; its folder is made if need be.
+
+    Raises:
+        RecordError: it can't be written there.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise RecordError(f"{str(path)!r} can't be written: {error.strerror}") from error
 
 
 def read_record(path: Path) -> Record:
@@ -64,7 +85,7 @@ def read_record(path: Path) -> Record:
         record = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
         raise RecordError(f"{str(path)!r} holds no report: give a folder that --report wrote") from error
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA or not record.keys() >= _KEYS:
         raise RecordError(f"{str(path)!r} holds no report of this version: measure again with --report")
     return record
 
@@ -76,11 +97,19 @@ def read_bench(path: Path) -> Mapping[str, Any]:
         RecordError: it is something else.
     """
     try:
-        bench: Mapping[str, Any] = json.loads(path.read_bytes())
-        bench["rows"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        bench = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise RecordError(f"--bench {str(path)!r}: no result of 'make bench' is there") from error
+    if not _is_bench(bench):
+        raise RecordError(f"--bench {str(path)!r} is no result of this version: run 'make bench' again")
     return bench
+
+
+def _is_bench(bench: Any) -> TypeGuard[Mapping[str, Any]]:  # noqa: ANN401 - whatever the JSON is
+    if not isinstance(bench, dict) or not isinstance(bench.get("facts"), dict):
+        return False
+    rows = bench.get("rows")
+    return isinstance(rows, list) and all(isinstance(row, dict) and row.keys() >= _BENCH_KEYS for row in rows)
 
 
 def _describe(run: Run) -> Record:

@@ -20,7 +20,7 @@ from loadtest.drive import Load
 from loadtest.facts import gather
 from loadtest.measure import Run, long_enough, measure, sum_up
 from loadtest.record import RecordError, build_record
-from loadtest.report import write_report
+from loadtest.report import prepare_report, write_report
 from loadtest.scenarios import SCENARIOS
 from loadtest.slo import Objective
 from loadtest.target import Target, add_target_options, open_target
@@ -121,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure_all(arguments: argparse.Namespace) -> int:
     objective = options.objective_of(arguments)
+    prepare_report(arguments.report)
     if arguments.into:
         insert(arguments.into, "")  # before an hour of measuring
     with open_target(arguments) as target:

@@ -5,12 +5,16 @@ test's report, so that the cost of all that is around the model can be seen.
 """
 
 import argparse
+import datetime as dt
+import errno
 import itertools
 import json
 import logging
 import os
 import platform
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -48,19 +52,41 @@ class Row:
 
 
 def main() -> int:
-    """Parse, measure, print; exit status 2 where nothing could be measured."""
+    """Parse, measure, print; exit status 2 where nothing could be measured or written."""
     arguments = _parse()
     try:
-        rows = list(measure_bundles(_bundles(arguments), arguments.batch or _BATCHES, arguments.calls))
+        _bench(arguments)
     except BundleError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"bench: --json {str(arguments.json)!r} can't be written: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    if arguments.json:  # some minutes before there is anything to write
+        _check_writable(arguments.json)
+    rows = list(measure_bundles(_bundles(arguments), arguments.batch or _BATCHES, arguments.calls))
+    if not rows:
+        raise BundleError("none of the bundles can be measured here")
     print("\n".join(describe(rows)))
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"facts": _facts(), "rows": [asdict(row) for row in rows]}, indent=1)
-        arguments.json.write_text(f"{text}\n", encoding="utf-8")
-    return 0
+        part = arguments.json.with_name(f".{arguments.json.name}.part")
+        part.write_text(f"{text}\n", encoding="utf-8")
+        part.replace(arguments.json)
+
+
+def _check_writable(file: Path) -> None:
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=file.parent):
+        pass
 
 
 def measure_bundles(bundles: Iterable[Bundle], batches: Sequence[int], calls: int) -> Iterator[Row]:
@@ -117,20 +143,39 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def _bundles(arguments: argparse.Namespace) -> list[Bundle]:
-    pattern = f"{arguments.model or '[!.]*'}/[!.]*"
-    folders = sorted(filter(Path.is_dir, arguments.artifacts.glob(pattern)))
+    models = [arguments.model] if arguments.model else _visible(arguments.artifacts)
+    folders = [
+        arguments.artifacts / model / version
+        for model in models
+        for version in _visible(arguments.artifacts / model)
+    ]
     if not folders:
-        raise BundleError(f"{str(arguments.artifacts)!r} holds no {pattern}: export one, or give --artifacts")
+        which = f"bundle of {arguments.model!r}" if arguments.model else "bundle"
+        raise BundleError(f"{str(arguments.artifacts)!r} holds no {which}: export one, or give --artifacts")
     return [read_bundle(folder) for folder in folders]
+
+
+def _visible(folder: Path) -> list[str]:
+    """The names of the folders in it, in order, but for hidden ones."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(one.name for one in found if one.is_dir() and not one.name.startswith("."))
 
 
 def _facts() -> dict[str, str]:
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
+        "measured": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{_cpu()}, {os.cpu_count()} CPUs",
         "Python": platform.python_version(),
         "ONNX Runtime": onnxruntime.__version__,
         "threads": "1",
     }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return found[1] if found else platform.machine()
 
 
 def _parse() -> argparse.Namespace:

@@ -45,11 +45,15 @@ def test_eight_pictures_take_longer_than_one(rows: list[dict[str, float | str]])
     ("arguments", "says"),
     [
         (("--calls", "0"), "'0' is not allowed: give a whole number from 1 on"),
-        (("--model", "none"), "holds no none/"),
-        (("--artifacts", "nowhere"), "'nowhere' holds no "),
+        (("--model", "none"), "holds no bundle of 'none'"),
+        (("--model", "/etc"), "bench: bundle '/etc/"),
+        (("--artifacts", "nowhere"), "'nowhere' holds no bundle: export one"),
+        (("--json", "tests"), "--json 'tests' can't be written: Is a directory"),
+        (("--json", "README.md/bench.json"), "--json 'README.md/bench.json' can't be written: "),
     ],
 )
 def test_wrong_input_is_refused(arguments: tuple[str, str], says: str) -> None:
     done = bench(*arguments)
     assert done.returncode == 2
     assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1 or "usage:" in done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.__main__ import main
 from loadtest.record import read_record
 from loadtest.server import running_service
 from tests.support import ROOT, eventually, service_command
@@ -31,16 +32,6 @@ def load_test(settings: dict[str, str], *arguments: str) -> tuple[int, str, str]
     return process.returncode, out, err
 
 
-def test_service_is_started_and_its_cpus_are_known(artifacts: Path, tmp_path: Path) -> None:
-    settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_MAX_WAIT_MS": "5000"}
-    status, out, err = load_test(settings, "--report", str(tmp_path))
-    assert status == 0, out + err
-    facts = read_record(tmp_path)["facts"]
-    usable = len(os.sched_getaffinity(0))
-    assert facts["CPUs of the service"] == f"{usable}, by {min(usable, 8)} workers"
-    assert facts["settings"] == "GLIMPSE_MAX_WAIT_MS=5000"
-
-
 def test_service_and_generator_get_cpus_of_their_own(artifacts: Path, tmp_path: Path) -> None:
     usable = len(os.sched_getaffinity(0))
     if usable < 2:
@@ -57,12 +48,6 @@ def test_service_that_does_not_start_says_why() -> None:
     status, _, err = load_test({"GLIMPSE_WORKERS": "0"})
     assert status == 2
     assert "the last of its log: GLIMPSE_WORKERS=0" in err
-
-
-def test_running_service_can_not_be_moved_apart() -> None:
-    status, _, err = load_test({}, "--url", "http://127.0.0.1:1", "--apart")
-    assert status == 2
-    assert "runs already; leave out --url or --apart" in err
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +78,11 @@ def test_key_opens_a_service_and_is_shown_nowhere(guarded: str, tmp_path: Path) 
     [((), "asks for a key: "), (("--key", "wrong"), "takes another key than the one given: ")],
 )
 def test_missing_or_wrong_key_is_found_out_before_the_run(
-    guarded: str, key: tuple[str, ...], says: str
+    guarded: str, key: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, err = load_test({}, "--url", guarded, *key)
-    assert status == 2
-    assert f"{says}give one that it knows by GLIMPSE_KEY or --key" in err
+    assert main(["--url", guarded, "--scenario", "cifar", *key]) == 2
+    said = capsys.readouterr().err
+    assert f"{says}give one that it knows by GLIMPSE_KEY or --key" in said
 
 
 def test_what_was_started_ends_with_the_command(artifacts: Path) -> None:

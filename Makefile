@@ -69,7 +69,7 @@ bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: var
 	$(SERVICE)/bin/python -m service.bench --json runs/bench.json $(ARGS)
 
 overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
-	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python
+	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python $(ARGS)
 
 check: $(DEV)/.dev ## format, lint, types
 	$(DEV)/bin/ruff format --check .

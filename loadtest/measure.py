@@ -101,8 +101,10 @@ def _else(objective: Objective) -> str:
 def _notes(measured: Measured, view: histogram.ServerView | None) -> list[str]:
     notes = []
     if measured.refused:
-        share = percent(measured.refused / len(measured.results))
-        notes.append(f"{measured.refused} requests, {share}, were refused (503); they are in no percentile")
+        total = len(measured.results)
+        share = percent(measured.refused / total)
+        refused = f"{measured.refused} of {total} requests, {share}"
+        notes.append(f"refused (503), and so in no percentile: {refused}")
     # The server times refusals as well, so that here the client's are in.
     times = sorted(result.milliseconds for result in measured.results if result.status)
     if times and measured.lags_ms:

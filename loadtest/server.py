@@ -65,7 +65,7 @@ def check_ready(address: Address, seconds: float = 0) -> None:
     deadline = time.monotonic() + seconds
     while (reason := _unready(address)) is not None:
         if time.monotonic() >= deadline:
-            raise ServerError(f"no service is ready at {address.url}: {reason}")
+            raise ServerError(reason)
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -94,4 +94,4 @@ def _unready(address: Address, seconds: float = 5) -> str | None:
         answer = address.get("/health/ready", seconds)
     except ServerError as error:
         return str(error)
-    return None if answer.status == 200 else f"/health/ready answers with status {answer.status}"
+    return None if answer.status == 200 else f"{address.url}/health/ready answers with status {answer.status}"

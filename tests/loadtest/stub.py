@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
 def running(server: StubServer) -> Iterator[str]:
     """Its URL, while it answers."""
     with server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
             yield server.url

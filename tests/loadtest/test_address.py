@@ -33,7 +33,7 @@ class Odd(BaseHTTPRequestHandler):
 @contextmanager
 def odd() -> Iterator[Address]:
     with HTTPServer(("127.0.0.1", 0), Odd) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
             yield Address(f"http://127.0.0.1:{server.server_port}")

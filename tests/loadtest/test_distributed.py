@@ -9,10 +9,11 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from loadtest.address import Address
 from loadtest.drive import LOCUSTFILE, Load, LocustError, drive
 from loadtest.results import Measured, merge
 from loadtest.server import free_port
+from tests.loadtest.promises import promises
 from tests.loadtest.stub import StubServer, running
 from tests.support import ROOT, eventually
 
@@ -34,6 +36,19 @@ def locust(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
             yield process
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def promised(patient: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], object]]:
+    """What came of what takes long."""
+    results = tmp_path_factory.mktemp("muted") / "results.json"
+    work: dict[str, Callable[[], object]] = {
+        "lost": partial(_lose_a_worker, patient),
+        "elsewhere": partial(_drive_from_elsewhere, patient),
+        "muted": partial(_drive_a_mute_service, results),
+    }
+    with promises(work) as promise:
+        yield promise
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +71,20 @@ def test_one_process_sends_the_same_schedule(shared: Measured, patient: str) -> 
     assert [(one.due, one.name) for one in alone.results] == [(one.due, one.name) for one in shared.results]
 
 
-def test_master_waits_for_workers_from_elsewhere(patient: str) -> None:
+def test_master_waits_for_workers_from_elsewhere(promised: Callable[[str], Any]) -> None:
+    measured, statuses = promised("elsewhere")
+    assert measured.offered == len(measured.results) == 20
+    assert len(measured.generators) == 2
+    assert statuses == [0, 0]
+
+
+def _drive_from_elsewhere(url: str) -> tuple[Measured, list[int]]:
     port = free_port()
     worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", str(port))
     load = Load(20, 1, "cifar", remote_workers=2, master_port=port)
-    with ThreadPoolExecutor() as pool:
-        measured = pool.submit(drive, Address(patient), load)
-        with locust(worker) as first, locust(worker) as second:
-            assert measured.result(timeout=240).offered == len(measured.result().results) == 20
-            assert len(measured.result().generators) == 2
-            assert (first.wait(60), second.wait(60)) == (0, 0)
+    with locust(worker) as first, locust(worker) as second:
+        measured = drive(Address(url), load)
+        return measured, [first.wait(60), second.wait(60)]
 
 
 def test_port_of_the_master_that_is_taken_is_a_sentence(patient: str) -> None:
@@ -90,11 +109,17 @@ def test_locustfile_opens_in_locusts_web_ui_and_runs_from_there(patient: str) ->
         assert total(url)["num_failures"] == 0
 
 
-def test_lost_worker_ends_the_run_at_once(patient: str) -> None:
+def test_lost_worker_ends_the_run(promised: Callable[[str], Any]) -> None:
     """Locust would have the other one do the lost one's part afterwards, and call it a result."""
+    status, said = promised("lost")
+    assert status == 1
+    assert "a worker of 2 was lost" in said
+
+
+def _lose_a_worker(url: str) -> tuple[int, str]:
     port = str(free_port())
     ports = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
-    load = ("--host", patient, "--scenario", "cifar", "--duration", "300")
+    load = ("--host", url, "--scenario", "cifar", "--duration", "300")
     two = ("--processes", "2", "--users", "2", "--spawn-rate", "2", "--expect-workers-max-wait", "60")
     command = [*LOCUST, "--headless", "--only-summary", *two, *ports, *load]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
@@ -102,23 +127,25 @@ def test_lost_worker_ends_the_run_at_once(patient: str) -> None:
         assert any("all 2 workers begin" in line for line in process.stderr)
         os.kill(children_of(process.pid)[0], signal.SIGKILL)
         _, said = process.communicate(timeout=240)
-    assert process.returncode == 1
-    assert "a worker of 2 was lost" in said
+    return process.returncode, said
 
 
-def test_what_is_never_answered_counts_as_slow_as_it_is(tmp_path: Path) -> None:
+def test_what_is_never_answered_counts_as_slow_as_it_is(promised: Callable[[str], Any]) -> None:
     """Left out, it would make a service that froze for good look quick."""
-    results = tmp_path / "results.json"
-    load = ("--scenario", "cifar", "--rate", "20", "--duration", "1", "--drain", "1")
-    with running(StubServer(mute_after=20)) as url:
-        command = [*LOCUST, "--headless", "--only-summary", *load, "--host", url, "--results", str(results)]
-        subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=120)
-    measured = merge(json.loads(results.read_bytes()), seconds=1)
+    measured = promised("muted")
     unanswered = [one for one in measured.results if one.error]
     assert len(measured.results) == 20
     assert len(unanswered) == 10
     assert {one.error for one in unanswered} == {"no answer within 1 s of the end"}
     assert all(one.milliseconds >= 2000 - 1000 * one.due for one in unanswered)
+
+
+def _drive_a_mute_service(results: Path) -> Measured:
+    load = ("--scenario", "cifar", "--rate", "20", "--duration", "1", "--drain", "1")
+    with running(StubServer(mute_after=20)) as url:
+        command = [*LOCUST, "--headless", "--only-summary", *load, "--host", url, "--results", str(results)]
+        subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=120)
+    return merge(json.loads(results.read_bytes()), seconds=1)
 
 
 def children_of(pid: int) -> list[int]:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from loadtest.__main__ import main
 from loadtest.record import read_record
 from loadtest.server import running_service
+from tests.loadtest.promises import promises
 from tests.loadtest.stub import StubServer, running
 from tests.support import ROOT, service_command
 
@@ -32,6 +33,12 @@ SCENARIOS = {
     "mixed": ("20", "jpeg 640x480"),
     "hostile": ("60", "bad file"),
     "burst": ("3", "png 32x32"),
+}
+MISBEHAVIOUR: dict[str, tuple[dict[str, int], int, str]] = {
+    "confused": ({"confused_after": 20}, 1, "' as before the run"),
+    "ignorant": ({"confused_after": 0}, 2, "is right about 1 of our 10 pictures"),
+    "dead": ({"dead_after": 20}, 1, r"FAILED: \d+ of 30 requests failed, the first with: no answer: "),
+    "busy": ({"of": 15}, 1, "requests were refused, 6.67%, and none may be; the first with: status 503"),
 }
 
 
@@ -51,16 +58,29 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def promised(patient: str, artifacts: Path, kept: Path) -> Iterator[Promise]:
-    """What came of a run, by its name: several run at a time, for each does little but wait."""
+    """What came of a run, by its name."""
     settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_MAX_WAIT_MS": "5000"}
-    promises: dict[str, Future[Done]] = {}
-    with ThreadPoolExecutor(4) as pool:
-        promises["verdict"] = pool.submit(_verdict, kept, settings)
-        promises["frozen"] = pool.submit(_frozen, settings)
-        for name, (rate, _) in SCENARIOS.items():
-            load = ("--scenario", name, "--rate", rate, "--duration", "1s", "--model", "cnn")
-            promises[name] = pool.submit(load_test, "--url", patient, *WIDE, *load)
-        yield lambda name: promises[name].result()
+    work = {"verdict": partial(_verdict, kept, settings), "frozen": partial(_frozen, settings)}
+    for name, (rate, _) in SCENARIOS.items():
+        load = ("--scenario", name, "--rate", rate, "--duration", "1s", "--model", "cnn")
+        work[name] = partial(load_test, "--url", patient, *WIDE, *load)
+    work["broken"] = partial(_break_bounds, patient)
+    work |= {name: partial(_misbehave, stub) for name, (stub, _, _) in MISBEHAVIOUR.items()}
+    work["budget"] = partial(_misbehave, {"of": 15}, "--slo", "refused=7%")
+    with promises(work) as promise:
+        yield promise
+
+
+def _break_bounds(url: str) -> Done:
+    bounds = ("--slo", "max=100s", "--slo", "p50=0.01ms")
+    load = ("--scenario", "cifar", "--rate", "30", "--duration", "1s", "--repeats", "2")
+    return load_test("--url", url, *bounds, *load)
+
+
+def _misbehave(stub: Mapping[str, int], *bounds: str) -> Done:
+    with running(StubServer(**stub)) as url:
+        load = ("--scenario", "cifar", "--rate", "30", "--duration", "1s")
+        return load_test("--url", url, *WIDE, *bounds, *load)
 
 
 def _verdict(kept: Path, settings: Mapping[str, str]) -> Done:
@@ -137,39 +157,27 @@ def test_healthy_service_passes_for_twenty_seconds(promised: Promise, kept: Path
     assert facts["settings"] == "GLIMPSE_MAX_WAIT_MS=5000"
 
 
-def test_every_bound_that_breaks_is_told_with_by_how_much(patient: str) -> None:
-    bounds = ("--slo", "max=100s", "--slo", "p50=0.01ms")
-    load = ("--scenario", "cifar", "--rate", "30", "--duration", "1s", "--repeats", "2")
-    done = load_test("--url", patient, *bounds, *load)
+def test_every_bound_that_breaks_is_told_with_by_how_much(promised: Promise) -> None:
+    done = promised("broken")
     assert done.returncode == 1
     assert re.search(r"FAILED: p50 is .* over the limit of 0.01 ms \(run 1 of 2\)", done.stdout)
     assert re.search(r"FAILED: p50 is .* over the limit of 0.01 ms \(run 2 of 2\)", done.stdout)
     assert "FAILED: max" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("stub", "status", "says"),
-    [
-        ({"confused_after": 20}, 1, "' as before the run"),
-        ({"confused_after": 0}, 2, "is right about 1 of our 10 pictures"),
-        ({"dead_after": 20}, 1, r"FAILED: \d+ of 30 requests failed, the first with: no answer: "),
-        ({"of": 15}, 1, "requests were refused, 6.67%, and none may be; the first with: status 503"),
-    ],
-)
-def test_service_that_misbehaves_fails(stub: dict[str, int], status: int, says: str) -> None:
-    with running(StubServer(**stub)) as url:
-        done = load_test("--url", url, *WIDE, "--scenario", "cifar", "--rate", "30", "--duration", "1s")
+@pytest.mark.parametrize("name", MISBEHAVIOUR)
+def test_service_that_misbehaves_fails(promised: Promise, name: str) -> None:
+    done = promised(name)
+    _, status, says = MISBEHAVIOUR[name]
     assert done.returncode == status, done.stdout + done.stderr
     assert re.search(says, done.stdout + done.stderr)
     assert "Traceback" not in done.stderr
 
 
-def test_refusals_within_their_budget_pass() -> None:
-    with running(StubServer(of=15)) as url:
-        load = ("--scenario", "cifar", "--rate", "30", "--duration", "1s")
-        done = load_test("--url", url, *WIDE, "--slo", "refused=7%", *load)
+def test_refusals_within_their_budget_pass(promised: Promise) -> None:
+    done = promised("budget")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 requests, 6.67%, were refused (503); they are in no percentile" in done.stdout
+    assert "refused (503), and so in no percentile: 2 of 30 requests, 6.67%" in done.stdout
     assert re.search(r"^all +28 ", done.stdout, re.MULTILINE)
 
 
@@ -207,7 +215,7 @@ def test_wrong_options_are_refused_at_once(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--url http://127.0.0.1:1", "no service is ready at http://127.0.0.1:1: "),
+        ("--url http://127.0.0.1:1", "http://127.0.0.1:1 does not answer: "),
         ("--url localhost:8000", "must start with http://"),
         ("--url http://127.0.0.1:1 --apart", "runs already; leave out --url or --apart"),
         ("--server-python nowhere/python", "nowhere/python"),

@@ -32,8 +32,9 @@ serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (P
 demo: $(SERVICE)/.installed ## start the service, classify a dozen made pictures of all kinds, stop it
 	$(SERVICE)/bin/python -m service.demo
 
+# A thread for each test: PyTorch's threads wait for each other, and the more the more others run.
 test: $(DEV)/.dev ## run every test, two at a time (ARGS="tests/service -k limits")
-	$(DEV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 screenshots: $(DEV)/.dev ## run the page's tests, and keep what they see in docs/page/
 	$(DEV)/bin/python -m pytest tests/e2e/page --screenshots docs/page

@@ -46,7 +46,8 @@ def test_ones_own_network_goes_all_the_way_to_an_answer(work: Path, tmp_path: Pa
             done = subprocess.run(
                 [sys.executable, *words],
                 cwd=work,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                # One thread: over pictures as small as these, several would mostly wait for each other.
+                env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
                 capture_output=True,
                 text=True,
                 check=False,

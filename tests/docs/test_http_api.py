@@ -58,15 +58,3 @@ def test_every_field_of_an_answer_is_described(client: httpx.Client) -> None:
 def test_every_field_of_a_manifest_is_described() -> None:
     text = EXPORT.read_text(encoding="utf-8")
     assert not {field for one in OF_MANIFESTS for field in one.model_fields if f"`{field}`" not in text}
-
-
-def test_every_metric_is_described_with_its_labels(client: httpx.Client) -> None:
-    listed = {
-        name.strip("`"): {label.strip("`") for label in labels.split(", ") if label}
-        for name, labels, _ in rows(PAGE, "| Metric | Labels | |")
-    }
-    client.post("/classify", content=(ROOT / "loadtest/pictures/cat.png").read_bytes())
-    text = client.get("/metrics").text
-    assert set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)) == listed.keys()
-    for name, labels in re.findall(r"^(\w+?)(?:_bucket|_sum|_count)?\{(.*)\} ", text, re.MULTILINE):
-        assert set(re.findall(r'(\w+)="', labels)) - {"le"} == listed[name]

@@ -290,6 +290,7 @@ def test_reader_that_stops_reading_is_no_trouble(server: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_at_once_and_quietly() -> None:
     with stub(*[503] * 99) as (url, asked):
         running = subprocess.Popen(

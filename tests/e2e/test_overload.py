@@ -16,7 +16,7 @@ TRIES = 2  # whoever shares this machine may spoil a minute; a service that does
 
 def measured() -> Overload:
     with apart(service_command()) as service:
-        return measure_overload(Address(service.url), times=3, duration=60, step_seconds=2)
+        return measure_overload(Address(service.url), times=3, duration=60, step_seconds=3)
 
 
 @pytest.fixture(scope="module")

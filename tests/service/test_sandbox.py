@@ -56,6 +56,7 @@ def test_picture_over_the_memory_is_refused_and_the_next_decoded() -> None:
     sandbox.close()
 
 
+@pytest.mark.alone
 def test_picture_over_the_time_is_given_up_and_the_next_decoded() -> None:
     slow = encode(Image.effect_noise((5000, 5000), 50), compress_level=1)
     sandbox = Sandbox(Limits(), 0.15, MEMORY)

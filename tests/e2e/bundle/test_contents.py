@@ -14,7 +14,7 @@ from PIL import Image
 
 from service.bundle import read_bundle
 from service.imaging import decode
-from tests.e2e.bundle.commands import export
+from tests.e2e.bundle.commands import command, export
 from tests.support import ROOT, Shapes
 
 
@@ -47,7 +47,7 @@ def test_allowance_for_few_pictures_is_written_down(bundle: Path, work: Path) ->
     limits = {gate["gate"]: gate["limit"] for gate in gates if gate["variant"] == "int8"}
     assert limits["expected calibration error"] == "at most 0.015 + 0.3163 for 24 pictures"
     assert limits["agreement with fp32"] == "at least 0.985 - 0.0267 for 24 pictures"
-    helped = " ".join(export(work, "--help").stdout.split())
+    helped = " ".join(command(work, "export", "--help").stdout.split())
     assert "Few pictures may miss a default by chance alone: there it is loosened" in helped
 
 

@@ -25,9 +25,10 @@ def test_odd_folder_becomes_a_service_that_knows_its_classes(work: Path, tmp_pat
     command(work, "export", "runs/odd")
 
     unseen = Shapes(seed=2)
+    settings = {"GLIMPSE_ARTIFACTS": str(work / "artifacts"), "GLIMPSE_DEFAULT_MODEL": "odd"}
     with (
-        running_service(service_command(), {"GLIMPSE_ARTIFACTS": str(work / "artifacts")}) as service,
-        httpx.Client(base_url=service.url, params={"model": "odd"}) as client,
+        running_service(service_command(), settings) as service,
+        httpx.Client(base_url=service.url) as client,
     ):
         assert client.get("/classes").json()["classes"] == sorted(called.values())
         sent = Shapes.CLASS_NAMES * 10

@@ -13,6 +13,8 @@ from service.trace import Trace
 
 MakeLane = Callable[[float], Lane]
 
+pytestmark = pytest.mark.alone  # waits of milliseconds
+
 
 def trace() -> Trace:
     return Trace(Headers())

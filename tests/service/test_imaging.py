@@ -160,10 +160,11 @@ def test_jpeg_of_too_many_segments_is_refused_before_they_are_read() -> None:
         decode(data[:2] + b"\xff\xfe\0\x02" * 1001 + data[2:], *SIZE)
 
 
-def test_end_of_picture_within_a_comment_hides_no_scans() -> None:
+@pytest.mark.parametrize("remark", [b"\xff\xd9", b"\xff\xd9.", b"", b"."], ids=repr)
+def test_end_of_picture_within_a_comment_hides_no_scans(remark: bytes) -> None:
     data = encode(gradient(64, 64), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
-    comment = b"\xff\xfe\0\x04\xff\xd9"
+    comment = b"\xff\xfe\0" + bytes([2 + len(remark)]) + remark
     with pytest.raises(UndecodableImage, match="more than 100 scans"):
         decode(data[:last] + comment + data[last:-2] * 200 + b"\xff\xd9", *SIZE)
 

@@ -1,4 +1,4 @@
-"""More than the service can do, from locust on a CPU of its own; `make overload` does the same for longer."""
+"""More than the service can do, from locust on a CPU of its own: `make overload`, with its bounds."""
 
 import os
 
@@ -12,13 +12,20 @@ from tests.support import service_command
 
 pytestmark = pytest.mark.alone
 
+_GOODPUT, _P95 = 0.9, 50  # the share of the peak that is still answered, and milliseconds of what is
+_TRIES = 2  # one minute that something else on the machine disturbed decides nothing
+
 
 @pytest.fixture(scope="module")
 def overload() -> Overload:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two usable CPUs, one for the service and one for the generator")
-    with apart(service_command()) as service:
-        return measure_overload(Address(service.url), times=3, duration=8, step_seconds=1.5)
+    for _ in range(_TRIES):
+        with apart(service_command()) as service:
+            found = measure_overload(Address(service.url), times=3, duration=60, step_seconds=1.5)
+        if not found.breaches(_P95, _GOODPUT):
+            break
+    return found
 
 
 def test_what_is_too_much_is_refused_with_advice_and_nothing_breaks(overload: Overload) -> None:
@@ -27,13 +34,11 @@ def test_what_is_too_much_is_refused_with_advice_and_nothing_breaks(overload: Ov
 
 
 def test_about_as_much_is_done_as_at_the_peak(overload: Overload) -> None:
-    # The command asks for 90% over a minute; the peak of a few seconds is a lucky one.
-    assert overload.goodput >= 0.7 * overload.peak
+    assert overload.goodput >= _GOODPUT * overload.peak, overload.describe()
 
 
-def test_what_is_admitted_is_answered_and_not_left_waiting(overload: Overload) -> None:
-    # Without bounds, seconds of requests would pile up.
-    assert percentile(overload.admitted, 0.95) < 250
+def test_what_is_admitted_is_answered_in_time(overload: Overload) -> None:
+    assert percentile(overload.admitted, 0.95) < _P95, overload.describe()
 
 
 def test_health_and_metrics_answer_meanwhile(overload: Overload) -> None:

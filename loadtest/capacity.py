@@ -28,7 +28,8 @@ PRECISION = 0.05
 FIRST_RATE = 20.0
 _LOWEST_RATE = 1.0
 _RECOVERY_SECONDS = 10  # that a service may take to be ready again after a rate that was too much
-_STEP_DOWN = 0.9  # where the longer run breaks at a rate that a short one held
+_PROOFS = 2  # at one rate; one run that was disturbed decides nothing
+_STEP_DOWN = 0.9  # where the longer runs break at a rate that a short one held
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,11 @@ def find_capacity(
     rate, tried = find_highest(attempt, load.rate, precision=precision, lowest=lowest)
     steps = [run for _, run in tried]
     while rate is not None and rate >= lowest:
-        proof = attempt(rate, load.duration)
-        if not proof.breaches:
-            return Capacity(proof, steps)
-        steps.append(proof)
+        for _ in range(_PROOFS):
+            proof = attempt(rate, load.duration)
+            if not proof.breaches:
+                return Capacity(proof, steps)
+            steps.append(proof)
         rate *= _STEP_DOWN
     return Capacity(None, steps)
 

@@ -18,7 +18,7 @@ T = TypeVar("T", bound=Tried)
 def find_highest(
     attempt: Callable[[float], T],
     first: float,
-    growth: float = 1.5,
+    growth: float = 2.0,
     precision: float = 0.05,
     lowest: float = 1.0,
 ) -> tuple[float | None, list[tuple[float, T]]]:

@@ -25,8 +25,8 @@ def test_highest_rate_is_found_within_the_precision(capacity: float, first: floa
 
 def test_rate_grows_then_is_bisected() -> None:
     _, rates = search(capacity=30, first=10)
-    assert rates[:5] == [10, 15, 22.5, 33.75, 33.75]
-    assert all(22.5 < rate < 33.75 for rate in rates[5:])
+    assert rates[:4] == [10, 20, 40, 40]
+    assert all(20 < rate < 40 for rate in rates[4:])
 
 
 def test_nothing_is_found_where_not_even_the_lowest_holds() -> None:

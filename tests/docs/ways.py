@@ -214,5 +214,5 @@ WAYS: tuple[tuple[str, Way], ...] = (
     (r"\.venv/(dev|service)/bin/python -m \w", parse),
     (r"\.venv/dev/bin/torchrun\b", share),
     (r"\.venv/dev/bin/locust\b", parse_for_locust),
-    (r"(apt-get|docker|kubectl|promtool|\.venv/dev/bin/(ruff|mypy))\b", find_files),
+    (r"(apt-get|cp|docker|kubectl|nginx|promtool|rm|\.venv/dev/bin/(ruff|mypy))\b", find_files),
 )

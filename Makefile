@@ -21,7 +21,7 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload check format lock clean
+.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload rules check format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -74,6 +74,10 @@ bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: var
 
 overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
 	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python $(ARGS)
+
+RULES := deploy/kubernetes/components/monitoring/prometheusrule.yaml
+rules: ## give Kubernetes the alerts of deploy/prometheus/rules.yaml
+	{ sed '/^spec:/q' $(RULES) && sed 's/^./  &/' deploy/prometheus/rules.yaml; } >$(RULES).new && mv $(RULES).new $(RULES)
 
 check: $(DEV)/.dev ## format, lint, types
 	$(DEV)/bin/ruff format --check .

@@ -156,6 +156,27 @@ def parse_for_locust(command: Command, _: World) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def render_manifests(command: Command, _: World) -> None:
+    """Kustomize makes objects of the folder; no cluster gets them."""
+    call_kubectl(["kustomize", split_words(command)[-1]])
+
+
+def create_nowhere(command: Command, _: World) -> None:
+    """As it stands, without a cluster."""
+    call_kubectl([*split_words(command)[1:], "--dry-run=client"])
+
+
+def call_kubectl(words: Words) -> None:
+    """Where there is one."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("needs kubectl (Debian's kubernetes-client)")
+    done = subprocess.run(
+        [kubectl, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def find_files(command: Command, _: World) -> None:
     """What the command names of the repository is there."""
     for word in split_words(command):
@@ -214,5 +235,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
     (r"\.venv/(dev|service)/bin/python -m \w", parse),
     (r"\.venv/dev/bin/torchrun\b", share),
     (r"\.venv/dev/bin/locust\b", parse_for_locust),
+    (r"kubectl (kustomize|apply --kustomize)\b", render_manifests),
+    (r"kubectl create\b", create_nowhere),
     (r"(apt-get|cp|docker|kubectl|nginx|promtool|rm|\.venv/dev/bin/(ruff|mypy))\b", find_files),
 )

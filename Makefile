@@ -21,10 +21,11 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload rules check format lock clean
+.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload rules check \
+	image image-check format lock clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (PORT=8000)
 	$(if $(PORT),GLIMPSE_PORT=$(PORT)) $(SERVICE)/bin/python -m service
@@ -79,10 +80,19 @@ RULES := deploy/kubernetes/components/monitoring/prometheusrule.yaml
 rules: ## give Kubernetes the alerts of deploy/prometheus/rules.yaml
 	{ sed '/^spec:/q' $(RULES) && sed 's/^./  &/' deploy/prometheus/rules.yaml; } >$(RULES).new && mv $(RULES).new $(RULES)
 
-check: $(DEV)/.dev ## format, lint, types
+check: $(DEV)/.dev ## format, lint, types, the Dockerfile
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
+	$(DEV)/bin/hadolint Dockerfile
+
+# 'make image IMAGE=pets:1 BASE=python@sha256:...'; compose.yaml starts the same name.
+IMAGE ?= glimpse:local
+image: ## build the image with Docker (IMAGE=glimpse:local BASE=python@sha256:...)
+	docker build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD) $(if $(BASE),--build-arg BASE=$(BASE)) .
+
+image-check: $(DEV)/.dev ## without Docker: replay the Dockerfile, start what it makes, hold it to its demands (root)
+	$(DEV)/bin/python -m ops.image $(ARGS)
 
 format: $(DEV)/.dev ## format the code
 	$(DEV)/bin/ruff format .

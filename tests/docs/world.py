@@ -13,7 +13,7 @@ from tests.support import ROOT
 
 _OWN = {"runs", "data"}  # what commands write there is not for the repository
 _COPIED = {"docs"}  # commands write there too
-_PROGRAMS = ("python", "pip", "ruff", "mypy")
+_PROGRAMS = ("python", "pip", "ruff", "mypy", "hadolint")
 _RECORDER = """#!/bin/sh
 { printf '%s\\n' "$(basename "$0")" "$@"; echo; } >> "$RECORD"
 """

@@ -22,7 +22,7 @@ export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
 .PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload rules check \
-	image image-check format lock clean
+	image image-check audit format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -93,6 +93,9 @@ image: ## build the image with Docker (IMAGE=glimpse:local BASE=python@sha256:..
 
 image-check: $(DEV)/.dev ## without Docker: replay the Dockerfile, start what it makes, hold it to its demands (root)
 	$(DEV)/bin/python -m ops.image $(ARGS)
+
+audit: $(SERVICE)/.installed $(DEV)/.dev ## what is shipped: a bill of materials, licences, known vulnerabilities
+	$(DEV)/bin/python -m ops.audit --python $(SERVICE)/bin/python $(ARGS)
 
 format: $(DEV)/.dev ## format the code
 	$(DEV)/bin/ruff format .

@@ -89,6 +89,7 @@ check: $(DEV)/.dev ## format, lint, types, the Dockerfile
 # 'make image IMAGE=pets:1 BASE=python@sha256:...'; compose.yaml starts the same name.
 IMAGE ?= glimpse:local
 image: ## build the image with Docker (IMAGE=glimpse:local BASE=python@sha256:...)
+	@command -v docker >/dev/null || { echo "there is no docker here: install it, or see 'make image-check'" >&2; exit 2; }
 	docker build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 image-check: $(DEV)/.dev ## without Docker: replay the Dockerfile, start what it makes, hold it to its demands (root)

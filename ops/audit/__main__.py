@@ -55,7 +55,7 @@ def audit_shipped(python: str, target: Path) -> list[str]:
         OSError: it can't be written.
     """
     bill = make_bill(sys.executable, python, _REPOSITORY / "pyproject.toml", read_pins(_SHIPPED))
-    text = json.dumps(bill, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(bill, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     check_bill(text)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")

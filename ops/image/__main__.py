@@ -6,45 +6,53 @@ where this machine can't do that.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from ops.image import base, namespaces
-from ops.image.context import read_context
+from ops.image.build import build
 from ops.image.demands import Demand, demands, describe
 from ops.image.dockerfile import DockerfileError, parse
 from ops.image.life import live
-from ops.image.replay import Given, Image, replay
+from ops.image.namespaces import Unavailable
 
 SKIPPED = 77  # as test runners have it
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _PICTURE = _REPOSITORY / "loadtest" / "pictures" / "cat.png"
-_WHEELS = "wheels"
 _LOG_LINES = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, start, look, print."""
+    """Build, start, look, print; SIGTERM ends it as Ctrl+C does, with all that it has started."""
     given = _parse(arguments)
-    if given.base and not given.base.is_file():
-        print(
-            f"ops.image: --base {given.base}: no such file; write one with 'docker export'", file=sys.stderr
-        )
-        return 2
-    if not (given.context / "Dockerfile").is_file():
-        print(f"ops.image: --context {given.context}: there is no Dockerfile in it", file=sys.stderr)
-        return 2
+    before = signal.signal(signal.SIGTERM, _end)
     try:
-        found, log = check(given.context, given.cache, given.base, given.megabytes)
-    except namespaces.Unavailable as error:
+        return _judge(given)
+    except _Wrong as error:
+        print(f"ops.image: {error}", file=sys.stderr)
+        return 2
+    except Unavailable as error:
         print(f"SKIPPED: {error}")
         return SKIPPED
     except DockerfileError as error:
         print(f"FAILED: {error}")
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Wrong(Exception):
+    """An argument that names nothing."""
+
+
+def _judge(given: argparse.Namespace) -> int:
+    if given.base and not given.base.is_file():
+        raise _Wrong(f"--base {given.base}: no such file; write one with 'docker export'")
+    if not (given.context / "Dockerfile").is_file():
+        raise _Wrong(f"--context {given.context}: there is no Dockerfile in it")
+    found, log = _check(given.context, given.cache, given.base, given.megabytes)
     print(describe(found))
     failed = [one.name for one in found if not one.holds]
     if failed:
@@ -54,43 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def check(context: Path, cache: Path, archive: Path | None, megabytes: int) -> tuple[list[Demand], str]:
-    """Every demand on the image of a folder with a Dockerfile, and the end of the log of its process.
-
-    Raises:
-        DockerfileError: no image comes of it.
-        Unavailable: this machine can't make or start one.
-    """
+def _check(context: Path, cache: Path, base: Path | None, megabytes: int) -> tuple[list[Demand], str]:
+    """Every demand, and the end of the log of the image's process."""
     dockerfile = parse((context / "Dockerfile").read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory(dir=_made(cache)) as folder:
-        image = build(context, cache, archive, Path(folder))
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        image = build(dockerfile, context, Path(folder), cache, base)
         life = live(image, _PICTURE)
         found = demands(dockerfile, image, life, megabytes)
     return found, "\n".join(life.log.splitlines()[-_LOG_LINES:])
 
 
-def build(context: Path, cache: Path, archive: Path | None, folder: Path) -> Image:
-    """The image of a folder with a Dockerfile, made under another folder.
-
-    Raises:
-        DockerfileError: no image comes of it.
-        Unavailable: this machine can't make one.
-    """
-    namespaces.check_available()
-    dockerfile = parse((context / "Dockerfile").read_text(encoding="utf-8"))
-    wheels = base.wheels(cache, context / "requirements.txt")
-    given = Given(
-        context=read_context(context),
-        unpack=partial(base.unpack, archive or base.base_archive(cache)),
-        binds={_WHEELS: wheels},
-        environment={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"/run/{_WHEELS}"},
-    )
-    return replay(dockerfile, given, folder)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _end(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -15,10 +15,13 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 
 
 class DockerfileError(Exception):
-    """The Dockerfile can't be read, or not be replayed; the message is a sentence with its line."""
+    """The Dockerfile can't be read, or not be replayed; the message is a sentence with its line.
+
+    Line 0 stands for the whole of it.
+    """
 
     def __init__(self, line: int, message: str) -> None:
-        super().__init__(f"Dockerfile:{line}: {message}")
+        super().__init__(f"Dockerfile:{line}: {message}" if line else f"Dockerfile: {message}")
 
 
 @dataclass(frozen=True)

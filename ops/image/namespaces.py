@@ -16,7 +16,7 @@ from typing import IO
 from ops.image.inside import Process
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_NEW = ("--mount", "--propagation=private", "--pid", "--ipc", "--uts", "--net", "--fork")
+_NEW = ("--mount", "--propagation=private", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child")
 _START_SECONDS = 20
 
 
@@ -114,7 +114,8 @@ def running(process: Process, output: IO[bytes]) -> Iterator[Container]:
         finally:
             if parent.poll() is None:
                 # With the first process of a namespace all others of it end.
-                os.kill(container.pid if container else parent.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(container.pid if container else parent.pid, signal.SIGKILL)
 
 
 def _words(process: Process) -> list[str]:

@@ -18,9 +18,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> str:
     packages = folder / "lib" / "python3.11" / "site-packages"
     for name in (*read_pins(ROOT / "requirements.txt"), "httpx"):
         (metadata,) = {
-            file.locate().parent
+            Path(file.locate()).parent
             for file in importlib.metadata.files(name) or ()
             if file.name == "METADATA" and file.parent.suffix == ".dist-info"
         }
-        (packages / Path(metadata).name).symlink_to(metadata)
+        (packages / metadata.name).symlink_to(metadata)
     return str(folder / "bin" / "python")

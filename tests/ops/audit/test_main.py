@@ -46,9 +46,8 @@ def test_without_the_service_nothing_is_claimed(
 
 
 def test_vulnerability_is_told_with_its_mend_and_can_be_accepted() -> None:
-    options = ("--vulnerability-service=osv",)
     with running_osv({"pillow": PILLOW}) as url:
-        options = (*options, f"--osv-url={url}")
+        options = ("--vulnerability-service=osv", f"--osv-url={url}")
         (one,) = find_vulnerabilities(ROOT / "requirements.txt", more=options).found
         accepted = find_vulnerabilities(ROOT / "requirements.txt", [one.name], options).found
     assert one.describe().endswith(f"has {one.name}, fixed in 99.0.0")

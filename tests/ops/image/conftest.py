@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ops.image import base, namespaces
-from ops.image.__main__ import build
+from ops.image.build import build
+from ops.image.dockerfile import parse
 from ops.image.life import Life, live
 from ops.image.replay import Image
 from tests.support import PICTURES, ROOT
@@ -30,7 +31,7 @@ def image(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
     """Half a gigabyte, which is not kept."""
     folder = tmp_path_factory.mktemp("image")
     try:
-        yield build(ROOT, CACHE, archive, folder)
+        yield build(parse((ROOT / "Dockerfile").read_text(encoding="utf-8")), ROOT, folder, CACHE, archive)
     except namespaces.Unavailable as error:
         pytest.skip(str(error))
     finally:

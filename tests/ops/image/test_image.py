@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ops.image.demands import demands, describe
-from ops.image.dockerfile import parse
-from ops.image.life import Life
+from ops.image.dockerfile import DockerfileError, parse
+from ops.image.life import Life, live
 from ops.image.replay import Image
-from tests.support import ROOT
+from tests.support import PICTURES, ROOT
 
 LIMIT = 500
 OURS = parse((ROOT / "Dockerfile").read_text(encoding="utf-8"))
@@ -96,3 +96,14 @@ def test_code_that_the_service_could_change_is_found_out(image: Image, life: Lif
 def test_life_that_never_began_fails_all_that_it_was_to_show(image: Image) -> None:
     lived = {"ready", "healthy", "classifies", "writes to", "runs as", "stops"}
     assert failed(image, Life()) == lived
+
+
+def test_command_that_ends_at_once_is_told_with_what_it_said(image: Image) -> None:
+    life = live(replace(image, command=["python", "-c", "print('the reason')"]), PICTURES / "cat.png")
+    assert (life.ready_seconds, life.stop_status) == (None, None)
+    assert "the reason" in life.log
+
+
+def test_image_without_a_health_check_cannot_be_waited_for(image: Image) -> None:
+    with pytest.raises(DockerfileError, match="nobody knows when and where to ask"):
+        live(replace(image, health=None), PICTURES / "cat.png")

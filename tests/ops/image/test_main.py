@@ -29,6 +29,12 @@ def test_path_that_is_not_there_is_refused(
     assert says in capsys.readouterr().err
 
 
+def test_dockerfile_that_makes_no_image_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM a\nVOLUME /data\n")
+    assert main(["--context", str(tmp_path), "--cache", str(tmp_path / "cache")]) == 1
+    assert capsys.readouterr().out.startswith("FAILED: Dockerfile:2: VOLUME can't be replayed")
+
+
 def test_base_that_is_no_archive_is_told(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

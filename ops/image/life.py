@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ READY_SECONDS, STOP_SECONDS = 60, 30
 _PAUSE_SECONDS = 0.2
 # As its own user, from within: every folder that takes a new file.
 _TRY_TO_WRITE = """
-import os, sys
+import os
 for top in ("/", "/app", "/venv", "/home", "/var/tmp", "/run", "/tmp", "/dev/shm"):
     name = os.path.join(top, "written")
     try:
@@ -52,10 +52,12 @@ def live(image: Image, picture: Path) -> Life:
         raise DockerfileError(
             0, "HEALTHCHECK and EXPOSE have to be there: else nobody knows when and where to ask"
         )
+    url = f"http://127.0.0.1:{image.ports[0].partition('/')[0]}/classify"
     life = Life()
     with tempfile.TemporaryFile() as output:
         with running(image.process(), output) as container:
-            _observe(life, image, container, picture)
+            if _wait_until_ready(life, image.health.command, container):
+                _observe(life, container, url, picture)
             begin = time.monotonic()
             life.stop_status = container.stop(STOP_SECONDS) if container.is_running() else None
             life.stop_seconds = time.monotonic() - begin
@@ -64,20 +66,19 @@ def live(image: Image, picture: Path) -> Life:
     return life
 
 
-def _observe(life: Life, image: Image, container: Container, picture: Path) -> None:
-    if image.health is None:
-        return
+def _wait_until_ready(life: Life, health: Sequence[str], container: Container) -> bool:
     begin = time.monotonic()
     while container.is_running() and time.monotonic() - begin < READY_SECONDS:
-        done = container.execute(image.health.command)
+        done = container.execute(health)
         life.health = done.returncode, (done.stdout + done.stderr).strip()
         if done.returncode == 0:
             life.ready_seconds = time.monotonic() - begin
-            break
+            return True
         time.sleep(_PAUSE_SECONDS)
-    else:
-        return
-    url = f"http://127.0.0.1:{image.ports[0].partition('/')[0]}/classify"
+    return False
+
+
+def _observe(life: Life, container: Container, url: str, picture: Path) -> None:
     asked = container.ask("-m", "ops.image.ask", url, str(picture))
     life.answer = _describe(asked.stdout) if asked.returncode == 0 else None
     life.writable = container.execute(["python", "-c", _TRY_TO_WRITE]).stdout.split()

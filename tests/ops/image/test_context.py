@@ -47,3 +47,4 @@ def test_ours_sends_code_and_models_without_what_they_were_made_of() -> None:
     assert {"service/app.py", "service/static/page/app.js", "artifacts/cnn/2/model.onnx"} <= sent
     assert not [path for path in sent if "/card/" in path or "checkpoint" in path or "__pycache__" in path]
     assert not list(context.files("train"))
+    assert not context.has(Path("artifacts/resnet/.3/model.onnx")), "a bundle that is hidden is not served"

@@ -4,19 +4,20 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from service.doors import RequireKey, RequireRoom, error_response
+from service.doors import RequireKey, error_response
 from service.engine import Engine
 from service.errors import ServiceError
+from service.gate import Gate
 from service.head import AnswerHead
 from service.lifecycle import Lifecycle
 from service.limits import Buffer
 from service.metrics import Metrics
 from service.middleware import ObserveRequests
+from service.observer import Observer
 from service.openapi import build_document
 from service.registry import Registry, load_registry
 from service.routes import classify, health, models, page
@@ -41,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would go wherever the caller's Host header says
         openapi_url="/openapi.json" if settings.docs else None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are; asking for it took a while
     )
     metrics = Metrics(VERSION, settings.workers)
     app.state.settings = settings
@@ -51,6 +53,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = Engine(settings, metrics)
     app.state.buffer = Buffer(settings.max_buffered_bytes)
     app.state.lifecycle = Lifecycle()
+    app.state.observer = Observer(metrics, app.state.lifecycle)
+    app.state.gate = Gate(app.state.engine.light, app.state.observer)
     _count_models(app.state.registry, metrics)
     _add_middleware(app, settings)
     for routes in (page, classify, models, health):
@@ -61,7 +65,6 @@ def create_app(settings: Settings) -> FastAPI:
         page.add_page_files(app)
     app.add_exception_handler(ServiceError, _answer_service_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(RequestValidationError, _answer_validation_error)
     if settings.docs:
         document = build_document(app)  # now, because later it would hold up requests
         app.openapi = lambda: document  # type: ignore[method-assign]
@@ -79,7 +82,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first to see a request."""
     app.add_middleware(AnswerHead)
-    app.add_middleware(RequireRoom, lane=app.state.engine.light)
     if settings.keys:
         app.add_middleware(RequireKey, keys=settings.keys)
     if settings.origins:
@@ -90,7 +92,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "X-API-Key", "X-Request-ID", "Traceparent", "Content-Type"],
             expose_headers=["X-Request-ID", "Server-Timing", "Retry-After"],
         )
-    app.add_middleware(ObserveRequests, metrics=app.state.metrics, lifecycle=app.state.lifecycle)
+    app.add_middleware(ObserveRequests, observer=app.state.observer)
 
 
 def _count_models(registry: Registry, metrics: Metrics) -> None:
@@ -116,13 +118,6 @@ async def _answer_http_error(request: Request, error: Exception) -> JSONResponse
     if headers.get("Allow") == "GET":
         headers["Allow"] = "GET, HEAD"
     return _answer(request, code, message, error.status_code, headers)
-
-
-async def _answer_validation_error(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-    return _answer(request, "invalid_request", problems, 422)
 
 
 def _answer(

@@ -1,22 +1,19 @@
-"""Who gets in: API keys, and room for more work. Both answer before anything of a body is read."""
+"""Who gets in where keys are set; others are answered before anything of a body is read."""
 
 import hashlib
 import hmac
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Overloaded, ServiceError, Unauthorized
-from service.lane import Lane
 from service.schemas import ErrorAnswer
 from service.trace import Trace
 
 OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/docs", "/openapi.json"})
 PAGE_FILES = "/page"  # the page has to be there before it can ask for a key
-_WORKING_PATHS = frozenset({"/classify", "/classify/image", "/classify/details", "/classify/batch"})
 
 
 class RequireKey:
@@ -39,24 +36,6 @@ class RequireKey:
         given = [_digest(key) for key in (bearer, headers.get("x-api-key", ""))]
         # Every key is compared, whether one before it fits or not.
         return sum(hmac.compare_digest(one, known) for one in given for known in self._digests) > 0
-
-
-class RequireRoom:
-    """ASGI middleware: refuses pictures at once while more is waiting than can be started in time."""
-
-    def __init__(self, app: ASGIApp, lane: Lane) -> None:
-        self.app = app
-        self._lane = lane
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
-        if scope["type"] == "http" and scope["path"] in _WORKING_PATHS and scope["method"] == "POST":
-            try:
-                self._lane.check()
-            except Overloaded as error:
-                scope["route"] = SimpleNamespace(path=scope["path"])  # for the metrics; none was matched
-                await refuse(error, scope, receive, send)
-                return
-        await self.app(scope, receive, send)
 
 
 async def refuse(

@@ -139,8 +139,8 @@ class Engine:
     def _count(self, classifier: Classifier, probabilities: Probabilities) -> None:
         manifest = classifier.manifest
         best = int(probabilities.argmax())
-        self._metrics.predictions.labels(manifest.name, manifest.version, manifest.class_names[best]).inc()
-        self._metrics.confidence.labels(manifest.name, manifest.version).observe(float(probabilities[best]))
+        self._metrics.predictions[manifest.name, manifest.version, manifest.class_names[best]].inc()
+        self._metrics.confidence[manifest.name, manifest.version].observe(float(probabilities[best]))
 
 
 def _infer(classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:

@@ -1,11 +1,13 @@
-"""uvicorn's HTTP/1.1 with a bound on headers: on the time they may take, and on their size."""
+"""uvicorn's HTTP/1.1 with bounds on headers, their time and their size, and with a gate behind them."""
 
 import asyncio
 from enum import Enum, auto
 from typing import Self
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.gate import Gate
 from service.schemas import ErrorAnswer, RequestErrorDetail
 from service.trace import draw_id
 
@@ -20,22 +22,31 @@ class _Phase(Enum):
     BODY = auto()
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """A connection that is closed when its request's headers don't end.
+class _NothingAsked:
+    """Stands for the request before a connection's first: uvicorn asks what came of the last one."""
+
+    response_complete = True
+    message_event = asyncio.Event()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """A connection that is closed when its request's headers don't end, and whose requests a gate sees first.
 
     uvicorn bounds only the silence after an answer, so that anybody could hold connections that never ask.
     """
 
-    header_seconds = 10.0
+    header_seconds: float
+    gate: Gate
 
     @classmethod
-    def waiting(cls, header_seconds: float) -> type[Self]:
-        """This protocol with its own patience, in seconds."""
-        return type(cls.__name__, (cls,), {"header_seconds": header_seconds})
+    def made(cls, header_seconds: float, gate: Gate) -> type[Self]:
+        """This protocol with its own patience, in seconds, and its gate."""
+        return type(cls.__name__, (cls,), {"header_seconds": header_seconds, "gate": gate})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request its time."""
         super().connection_made(transport)
+        self.cycle = _NothingAsked()  # type: ignore[assignment]
         self._phase = _Phase.BETWEEN
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -63,16 +74,26 @@ class PatientProtocol(HttpToolsProtocol):
         self._phase = _Phase.HEADERS
 
     def on_headers_complete(self) -> None:
-        """From here on the body's own limits hold."""
+        """From here on the body's own limits hold, if there is room for the request at all."""
         self._phase = _Phase.BODY
         self._is_head, self._header_bytes = False, 0
         self._stop_clock()
+        if self._is_answered():  # answers are in the order of requests
+            refusal = self.gate.refusal(self.parser.get_method(), self.url, self.headers)
+            if refusal is not None:
+                self._refuse(refusal)
+                return
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Expect the next request."""
         self._phase = _Phase.BETWEEN
         super().on_message_complete()
+        if self._is_answered():  # before its body had come, whose coming ended the time for the next request
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """Give a request that was begun ahead its time."""
@@ -96,8 +117,19 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.write("\r\n".join((*head, "", "")).encode() + body)
         self.transport.close()
 
+    def _refuse(self, refusal: Response) -> None:
+        """Answer at once; what comes of the body is dropped."""
+        lines = (*self.server_state.default_headers, *refusal.raw_headers)
+        head = b"".join(b"%b: %b\r\n" % line for line in lines)
+        status = STATUS_LINE[refusal.status_code]
+        self.transport.write(b"".join((status, head, b"\r\n", refusal.body)))
+        if self.parser.should_keep_alive() and refusal.headers.get("connection") != "close":
+            self.on_response_complete()
+        else:
+            self.transport.close()
+
     def _is_answered(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self.cycle.response_complete
 
     def _start_clock(self) -> None:
         if self._deadline is None:

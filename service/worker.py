@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.errors import BundleError
 from service.logs import configure_logging, ignore_pillows_warnings
-from service.protocol import PatientProtocol
+from service.protocol import GuardedProtocol
 from service.settings import Settings, read_settings
 
 logger = logging.getLogger(__name__)
@@ -51,10 +51,11 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=PatientProtocol.waiting(settings.header_seconds),
+            http=GuardedProtocol.made(settings.header_seconds, app.state.gate),
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing here asks for a client's address or scheme
             timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=settings.grace_seconds,
             backlog=2048,

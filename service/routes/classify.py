@@ -1,10 +1,11 @@
 """POST /classify, /classify/image and /classify/batch: pictures in, classes out."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request, Response
 
+from service.classifier import Classifier
 from service.documented import failures
 from service.engine import Classified
 from service.errors import (
@@ -29,7 +30,15 @@ from service.limits import (
     too_many_images,
     unexpected_field,
 )
-from service.routes.dependencies import BufferDep, ClassifierDep, EngineDep, SettingsDep, TraceDep
+from service.routes.asked import (
+    CHOOSES_MODEL,
+    answer,
+    buffer_of,
+    classifier_of,
+    engine_of,
+    settings_of,
+    trace_of,
+)
 from service.schemas import BatchClassification, Classification, DetailedClassification, ShortClassification
 
 _FAILURES = (
@@ -67,7 +76,8 @@ def _body(field: str, schema: dict[str, Any], others: dict[str, Any]) -> dict[st
             "additionalProperties": False,
         },
     }
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": form, **others}}}
+    body = {"required": True, "content": {"multipart/form-data": form, **others}}
+    return {**CHOOSES_MODEL, "requestBody": body}
 
 
 _ONE = _body("file", _BINARY, {media_type: {"schema": _BINARY} for media_type in _MEDIA_TYPES})
@@ -76,60 +86,47 @@ _MANY = _body("files", {"type": "array", "items": _BINARY, "minItems": 1}, {})
 router = APIRouter(prefix="/classify", tags=["classify"])
 
 
-async def _classify(
-    request: Request,
-    classifier: ClassifierDep,
-    engine: EngineDep,
-    settings: SettingsDep,
-    buffer: BufferDep,
-    trace: TraceDep,
-) -> tuple[str | None, Classified]:
-    """The one picture's file name, and what became of it."""
+async def _classify(request: Request) -> tuple[Classifier, str | None, Classified]:
+    """The model, the one picture's file name, and what became of it."""
+    classifier, engine, trace = classifier_of(request), engine_of(request), trace_of(request)
     with trace.stage("read"):
-        upload = await read_picture(request, settings, buffer, engine.light.check)
-    return upload.filename, await engine.classify(classifier, upload.data, trace)
+        upload = await read_picture(request, settings_of(request), buffer_of(request), engine.light.check)
+    return classifier, upload.filename, await engine.classify(classifier, upload.data, trace)
 
 
-ClassifiedDep = Annotated[tuple[str | None, Classified], Depends(_classify)]
-
-
-@router.post("", responses=_ONE_FAILS, openapi_extra=_ONE)
-async def classify(classified: ClassifiedDep, classifier: ClassifierDep) -> Classification:
+@router.post("", response_model=Classification, responses=_ONE_FAILS, openapi_extra=_ONE)
+async def classify(request: Request) -> Response:
     """Classify one picture, sent as the multipart field `file` or as the bare body."""
-    filename, (_, probabilities) = classified
-    return Classification.of(filename, probabilities, classifier)
+    classifier, filename, (_, probabilities) = await _classify(request)
+    return answer(Classification.of(filename, probabilities, classifier))
 
 
-@router.post("/image", responses=_ONE_FAILS, openapi_extra=_ONE)
-async def classify_image(classified: ClassifiedDep, classifier: ClassifierDep) -> ShortClassification:
+@router.post("/image", response_model=ShortClassification, responses=_ONE_FAILS, openapi_extra=_ONE)
+async def classify_image(request: Request) -> Response:
     """Classify one picture; a short answer with the probability of every class."""
-    _, (_, probabilities) = classified
-    return ShortClassification.of(probabilities, classifier)
+    classifier, _, (_, probabilities) = await _classify(request)
+    return answer(ShortClassification.of(probabilities, classifier))
 
 
-@router.post("/details", responses=_ONE_FAILS, openapi_extra=_ONE)
-async def classify_details(classified: ClassifiedDep, classifier: ClassifierDep) -> DetailedClassification:
+@router.post("/details", response_model=DetailedClassification, responses=_ONE_FAILS, openapi_extra=_ONE)
+async def classify_details(request: Request) -> Response:
     """Classify one picture; the whole answer, every class, and the picture as the model saw it."""
-    filename, (pixels, probabilities) = classified
+    classifier, filename, (pixels, probabilities) = await _classify(request)
     # In a thread: at a network's usual size it takes no time, at a large one others would wait for it.
     seen = await asyncio.to_thread(encode_png, pixels)
-    return DetailedClassification.of_seen(filename, probabilities, seen, classifier)
+    return answer(DetailedClassification.of_seen(filename, probabilities, seen, classifier))
 
 
-@router.post("/batch", responses=_MANY_FAIL, openapi_extra=_MANY)
-async def classify_batch(
-    request: Request,
-    classifier: ClassifierDep,
-    engine: EngineDep,
-    settings: SettingsDep,
-    buffer: BufferDep,
-    trace: TraceDep,
-) -> BatchClassification:
+@router.post("/batch", response_model=BatchClassification, responses=_MANY_FAIL, openapi_extra=_MANY)
+async def classify_batch(request: Request) -> Response:
     """Classify several pictures, each a multipart field `files`; one bad picture fails alone."""
+    classifier, engine, trace = classifier_of(request), engine_of(request), trace_of(request)
+    settings = settings_of(request)
     with trace.stage("read"):
-        uploads = await read_pictures(request, settings, buffer, engine.light.check)
+        uploads = await read_pictures(request, settings, buffer_of(request), engine.light.check)
     patience = Patience(request, settings.batch_seconds)
     outcomes = await engine.classify_batch(
         classifier, [upload.data for upload in uploads], trace, patience.go_on
     )
-    return BatchClassification.of([upload.filename for upload in uploads], outcomes, classifier)
+    names = [upload.filename for upload in uploads]
+    return answer(BatchClassification.of(names, outcomes, classifier))

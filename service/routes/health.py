@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.documented import failures
 from service.metrics import Metrics
-from service.routes.dependencies import LifecycleDep, RegistryDep
+from service.routes.asked import lifecycle_of, registry_of
 from service.schemas import Health, Status
 
 router = APIRouter(tags=["service"], responses=failures())
@@ -18,9 +18,9 @@ _STOPPING = {
 
 
 @router.get("/health")
-async def health(registry: RegistryDep, lifecycle: LifecycleDep) -> Health:
+async def health(request: Request) -> Health:
     """An overview for people: "degraded" when a bundle is there that can't be served."""
-    return Health.of(registry, lifecycle)
+    return Health.of(registry_of(request), lifecycle_of(request))
 
 
 @router.get("/health/live")
@@ -30,9 +30,9 @@ async def live() -> Status:
 
 
 @router.get("/health/ready", responses={503: {"model": Status, **_STOPPING}})
-async def ready(response: Response, lifecycle: LifecycleDep) -> Status:
+async def ready(request: Request, response: Response) -> Status:
     """Pictures can be classified: the service listens only once every model is warm and checked."""
-    if lifecycle.is_stopping:
+    if lifecycle_of(request).is_stopping:
         response.status_code = 503
         return Status(status="stopping")
     return Status(status="ok")

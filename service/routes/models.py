@@ -1,10 +1,10 @@
 """GET /classes, /model/info and /models: what is loaded, from the manifests."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from service.documented import failures
 from service.errors import UnknownModel, WrongArgument
-from service.routes.dependencies import ClassifierDep, RegistryDep
+from service.routes.asked import CHOOSES_MODEL, classifier_of, registry_of
 from service.schemas import ClassList, ModelInfo, ModelList
 
 _FAILURES = failures(UnknownModel(), WrongArgument())
@@ -12,19 +12,19 @@ _FAILURES = failures(UnknownModel(), WrongArgument())
 router = APIRouter(tags=["models"])
 
 
-@router.get("/classes", responses=_FAILURES)
-async def classes(classifier: ClassifierDep) -> ClassList:
+@router.get("/classes", responses=_FAILURES, openapi_extra=CHOOSES_MODEL)
+async def classes(request: Request) -> ClassList:
     """The classes of a model."""
-    return ClassList.of(classifier)
+    return ClassList.of(classifier_of(request))
 
 
-@router.get("/model/info", responses=_FAILURES)
-async def model_info(classifier: ClassifierDep) -> ModelInfo:
+@router.get("/model/info", responses=_FAILURES, openapi_extra=CHOOSES_MODEL)
+async def model_info(request: Request) -> ModelInfo:
     """All that is known of a model: input, accuracy, calibration, provenance."""
-    return ModelInfo.of(classifier)
+    return ModelInfo.of(classifier_of(request))
 
 
 @router.get("/models", responses=failures())
-async def models(registry: RegistryDep) -> ModelList:
+async def models(request: Request) -> ModelList:
     """The models that are loaded."""
-    return ModelList.of(registry)
+    return ModelList.of(registry_of(request))

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from service.documented import failures
 from service.doors import PAGE_FILES
 from service.errors import UnknownModel, WrongArgument
-from service.routes.dependencies import ClassifierDep, SettingsDep
+from service.routes.asked import CHOOSES_MODEL, classifier_of, settings_of
 from service.schemas import ExampleList, ServiceInfo
 from service.settings import Settings
 
@@ -30,17 +30,21 @@ _PAGE_HEADERS = {
 
 
 @router.get("/", response_model=ServiceInfo, responses={200: {"content": _HTML}})
-async def index(request: Request, settings: SettingsDep) -> ServiceInfo | Response:
+async def index(request: Request) -> ServiceInfo | Response:
     """For browsers (`Accept: text/html`) a page to try it in; for others what this is and answers."""
-    if settings.page and "text/html" in request.headers.get("accept", ""):
+    if settings_of(request).page and "text/html" in request.headers.get("accept", ""):
         return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
     return service_info(request.app)
 
 
-@examples_router.get("/model/examples", responses=failures(UnknownModel(), WrongArgument()))
-async def model_examples(classifier: ClassifierDep) -> ExampleList:
+@examples_router.get(
+    "/model/examples",
+    responses=failures(UnknownModel(), WrongArgument()),
+    openapi_extra=CHOOSES_MODEL,
+)
+async def model_examples(request: Request) -> ExampleList:
     """Pictures to try a model on: those of its bundle, which were held out of its training."""
-    return ExampleList.of(classifier)
+    return ExampleList.of(classifier_of(request))
 
 
 def add_page_files(app: FastAPI) -> None:

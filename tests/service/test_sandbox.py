@@ -59,7 +59,7 @@ def test_picture_over_the_memory_is_refused_and_the_next_decoded() -> None:
 @pytest.mark.alone
 def test_picture_over_the_time_is_given_up_and_the_next_decoded() -> None:
     slow = encode(Image.effect_noise((5000, 5000), 50), compress_level=1)
-    sandbox = Sandbox(Limits(), 0.15, MEMORY)
+    sandbox = Sandbox(Limits(), 0.05, MEMORY)
     sandbox.start()
     time.sleep(1)  # until the process has imported what it needs
     with pytest.raises(ImageTooLarge, match="GLIMPSE_DECODE_SECONDS"):

@@ -9,9 +9,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.doors import error_response
-from service.errors import InternalError, Overloaded
+from service.errors import InternalError, Overloaded, ServiceError
 from service.logs import FIELDS
 from service.observer import Observer
+from service.shortage import SHORT, is_shortage
 from service.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -54,12 +55,22 @@ class ObserveRequests:
                 await error_response(_STOPPED, trace.request_id)(scope, receive, send_with_headers)
         except ClientDisconnect:  # nobody is left to answer, and it is no failure of ours
             status = status or _CLIENT_CLOSED
-        except Exception:
-            logger.exception("a request failed", extra={FIELDS: {"request_id": trace.request_id}})
+        except Exception as error:
+            failure = _explain(error, trace)
             if status:
                 raise
-            await error_response(InternalError(), trace.request_id)(scope, receive, send_with_headers)
+            await error_response(failure, trace.request_id)(scope, receive, send_with_headers)
         finally:
             self.observer.metrics.in_flight.dec()
             route = getattr(scope.get("route"), "path", _UNMATCHED)
             self.observer.record(scope["method"], route, status, time.perf_counter() - started, trace)
+
+
+def _explain(error: Exception, trace: Trace) -> ServiceError:
+    """What the caller is told of what broke; the log is told more, but where it is only a shortage."""
+    fields = {FIELDS: {"request_id": trace.request_id}}
+    if is_shortage(error):
+        logger.warning("put off: %s", str(error) or type(error).__name__, extra=fields)
+        return SHORT
+    logger.error("a request failed", exc_info=error, extra=fields)
+    return InternalError()

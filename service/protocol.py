@@ -1,14 +1,17 @@
 """uvicorn's HTTP/1.1 with bounds on headers, their time and their size, and with a gate behind them."""
 
 import asyncio
+import sys
 from enum import Enum, auto
 from typing import Self
 
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.errors import Overloaded
 from service.gate import Gate
 from service.schemas import ErrorAnswer, RequestErrorDetail
+from service.shortage import SHORT, is_shortage
 from service.trace import draw_id
 
 _MOST_HEADER_BYTES = 65_536
@@ -102,13 +105,23 @@ class GuardedProtocol(HttpToolsProtocol):
             self._start_clock()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's one sentence
-        """What is no HTTP gets an error in the form of all others."""
+        """What is no HTTP gets an error in the form of all others; and so does what there is no room for."""
+        # uvicorn calls this while it handles what the parser raised, be it of one of our own callbacks.
+        raised = sys.exc_info()[1]
+        if raised is not None and raised.__context__ is not None and is_shortage(raised.__context__):
+            self._end_with("503 Service Unavailable", Overloaded.code, SHORT.message, "retry-after: 1")
+        else:
+            sentence = "what came is no HTTP/1.1 request: see that the client speaks HTTP, without TLS"
+            self._end_with("400 Bad Request", "malformed_request", sentence)
+
+    def _end_with(self, status: str, code: str, sentence: str, *headers: str) -> None:
+        """Answer what has not got as far as the application, and close the connection."""
         request_id = draw_id()
-        sentence = "what came is no HTTP/1.1 request: see that the client speaks HTTP, without TLS"
-        detail = RequestErrorDetail(code="malformed_request", message=sentence, request_id=request_id)
+        detail = RequestErrorDetail(code=code, message=sentence, request_id=request_id)
         body = ErrorAnswer(error=detail).model_dump_json().encode()
         head = (
-            "HTTP/1.1 400 Bad Request",
+            f"HTTP/1.1 {status}",
+            *headers,
             "content-type: application/json",
             f"content-length: {len(body)}",
             f"x-request-id: {request_id}",

@@ -44,6 +44,7 @@ class Engine:
 
     def start(self) -> None:
         """Have everything ready for the first picture."""
+        self._heavy.start()
         self._sandbox.start()
 
     def close(self) -> None:

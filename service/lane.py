@@ -130,6 +130,13 @@ class ThreadLane(Lane):
         super().__init__(longest_wait)
         self._pool = ThreadPoolExecutor(1, name)
 
+    def start(self) -> None:
+        """Have the thread before there is work for it; later there might be no memory for one.
+
+        A thread that gets none while it starts leaves who started it waiting for ever.
+        """
+        self._pool.submit(int).result()
+
     async def _do(self, work: Callable[[], Result]) -> Result:
         def timed() -> Result:
             started = time.perf_counter()

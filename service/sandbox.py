@@ -6,9 +6,10 @@ A thread that decodes can't be stopped, nor its memory bounded; a process can.
 import contextlib
 import json
 import logging
+import os
 import subprocess
 import sys
-import threading
+import time
 from typing import IO
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from service.errors import ImageError, ImageTooLarge, Overloaded, UndecodableImage, UnsupportedFormat
 from service.imaging import Limits
+from service.pipes import read_by, read_line_by, write_by
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Sandbox:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0, pipesize=_PIPE_BYTES
             )
+            if self._process.stdin is not None:
+                os.set_blocking(self._process.stdin.fileno(), False)
         return self._process
 
     def close(self) -> None:
@@ -69,13 +73,16 @@ class Sandbox:
 
         Raises:
             ImageError: it can't be decoded, or not within the seconds and the memory allowed.
-            Overloaded: there is no process, thread or descriptor left to decode it with.
+            Overloaded: there is no process or descriptor left to decode it with.
         """
-        requests, answers, timer = self._begin()
+        requests, answers = self._begin()
+        end = time.monotonic() + self._seconds
         try:
-            self._ask(requests, data, height, width, is_header_read=is_header_read)
-            return _read_answer(answers, height, width)
-        except (OSError, ValueError) as error:  # a broken pipe, or half an answer
+            head = self._head(len(data), height, width, is_header_read=is_header_read)
+            write_by(end, requests, head)
+            write_by(end, requests, data)
+            return _read_answer(end, answers, height, width)
+        except (OSError, ValueError) as error:  # too late, a broken pipe, or half an answer
             self.close()
             logger.warning("a picture of %d bytes was given up on after %g s", len(data), self._seconds)
             with contextlib.suppress(OSError):  # then the next picture starts it, or is told
@@ -84,39 +91,37 @@ class Sandbox:
                 f"decoding the picture takes more than {self._seconds:g} s (GLIMPSE_DECODE_SECONDS) or "
                 f"{self._memory} bytes (GLIMPSE_DECODE_BYTES): send a smaller or simpler one"
             ) from error
-        finally:
-            timer.cancel()
+        except MemoryError:  # for our end of it, amid what was asked and answered
+            self.close()
+            raise
 
-    def _begin(self) -> tuple[IO[bytes], IO[bytes], threading.Timer]:
-        """The pipes of a process that runs, and the running timer that will kill it."""
+    def _begin(self) -> tuple[IO[bytes], IO[bytes]]:
+        """The pipes of a process that runs."""
         try:
             process = self.start()
-            timer = threading.Timer(self._seconds, process.kill)
-            timer.start()
-        except (OSError, RuntimeError) as error:  # RuntimeError: no thread either
+        except OSError as error:
             logger.warning("no process can be started that decodes large pictures: %s", error)
             raise Overloaded("nothing can be started that decodes a large picture: send it again") from error
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the decoding process has no pipes")
-        return process.stdin, process.stdout, timer
+        return process.stdin, process.stdout
 
-    def _ask(self, stream: IO[bytes], data: bytes, height: int, width: int, *, is_header_read: bool) -> None:
+    def _head(self, size: int, height: int, width: int, *, is_header_read: bool) -> bytes:
         request = {
-            "size": len(data),
+            "size": size,
             "height": height,
             "width": width,
             "max_pixels": self._limits.max_pixels,
             "max_side": self._limits.max_side,
             "is_header_read": is_header_read,
         }
-        stream.write(json.dumps(request).encode() + b"\n")
-        stream.write(data)
-        stream.flush()
+        return json.dumps(request).encode() + b"\n"
 
 
-def _read_answer(stream: IO[bytes], height: int, width: int) -> NDArray[np.uint8]:
-    answer = json.loads(stream.readline())
+def _read_answer(end: float, stream: IO[bytes], height: int, width: int) -> NDArray[np.uint8]:
+    line, rest = read_line_by(end, stream)
+    answer = json.loads(line)
     if "error" in answer:
         raise _ERRORS[answer["error"]](answer["message"])
-    pixels = np.frombuffer(stream.read(answer["bytes"]), np.uint8)
+    pixels = np.frombuffer(read_by(end, stream, answer["bytes"], rest), np.uint8)
     return pixels.reshape(height, width, 3)

@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -114,3 +115,14 @@ def test_caller_that_gives_up_leaves_the_lane_to_the_others() -> None:
     first, second, third, later = asyncio.run(give_up_one())
     assert first == third == later == "done"
     assert isinstance(second, asyncio.CancelledError)
+
+
+def test_lane_that_was_started_works_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = ThreadLane("test", 1.0)
+    lane.start()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert asyncio.run(lane.run(nap, trace())) == "done"

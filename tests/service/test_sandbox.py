@@ -1,5 +1,6 @@
 import os
 import resource
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,4 +81,12 @@ def test_picture_is_put_off_where_no_process_can_be_started_and_decoded_once_one
             sandbox.decode(encode(gradient()), 8, 8)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)
+
+
+def test_picture_takes_no_thread_of_its_own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:  # root may have threads without end, so no limit would do
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)

@@ -5,6 +5,7 @@ On standard input come a line of JSON, {"size": bytes, "height", "width", "max_p
 on standard output go a line of JSON, {"bytes": n} and n bytes of pixels, or {"error": class, "message": ...}.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -19,7 +20,7 @@ from service.imaging import Limits, decode
 from service.logs import ignore_pillows_warnings
 
 _NICENESS = 10  # small pictures come first
-
+_OOM_SCORE = 900  # of 1000, which would be before anything else on the machine
 
 _TOO_MUCH = "decoding the picture takes too much memory (GLIMPSE_DECODE_BYTES): send a smaller one"
 _BROKEN_OR_TOO_MUCH = (
@@ -30,6 +31,7 @@ _BROKEN_OR_TOO_MUCH = (
 def main() -> int:
     """Serve until standard input ends."""
     os.nice(_NICENESS)
+    _offer_to_the_kernel()
     ignore_pillows_warnings()
     _bound_memory(int(sys.argv[1]))
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
@@ -63,11 +65,19 @@ def _explained(error: ImageError, *, is_header_read: bool) -> ImageError:
     return ImageTooLarge(_TOO_MUCH) if is_header_read else UndecodableImage(_BROKEN_OR_TOO_MUCH)
 
 
+def _offer_to_the_kernel() -> None:
+    """Where a container's memory runs out, have this process killed, and not one that answers many."""
+    with contextlib.suppress(OSError):  # no such file in some sandboxes
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
+
+
 def _bound_memory(limit: int) -> None:
-    """Let this process allocate `limit` bytes more than it has."""
+    """Let this process allocate `limit` bytes more than it has, if it may."""
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     (used,) = (int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, (used + limit, used + limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = used + limit if hard == resource.RLIM_INFINITY else min(used + limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 import os
 import resource
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -90,3 +93,18 @@ def test_picture_takes_no_thread_of_its_own(sandbox: Sandbox, monkeypatch: pytes
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)
+
+
+def test_decoding_process_is_the_first_that_the_kernel_would_kill(sandbox: Sandbox) -> None:
+    sandbox.decode(encode(gradient()), 8, 8)
+    scores = [
+        int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (os.getpid(), sandbox.start().pid)
+    ]
+    assert scores[0] < scores[1] == 900
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit, of util-linux")
+def test_memory_that_is_limited_from_outside_stays_so() -> None:
+    command = ["prlimit", f"--data={20 * MEMORY}", sys.executable, "-m", "service.decoder", str(40 * MEMORY)]
+    decoder = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=60)
+    assert (decoder.returncode, decoder.stderr) == (0, b"")

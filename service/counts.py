@@ -1,6 +1,7 @@
 """Where a worker counts: in files that the others read, or in memory where no disk has room for them."""
 
 import logging
+import mmap
 import os
 from pathlib import Path
 from typing import Any
@@ -63,4 +64,8 @@ class _AllocatedFile(MmapedDict):
             size *= 2
         if size > self._capacity:
             os.posix_fallocate(self._f.fileno(), 0, size)
+            # prometheus_client notes the new size before it has mapped it, and is lost where it can't: that
+            # takes a descriptor.
+            self._m = mmap.mmap(self._f.fileno(), size)
+            self._capacity = size
         super()._init_value(key)  # type: ignore[no-untyped-call]

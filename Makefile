@@ -21,7 +21,7 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload rules check \
+.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload chaos rules check \
 	image image-check audit format lock clean
 
 help: ## show this list
@@ -75,6 +75,9 @@ bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: var
 
 overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
 	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python $(ARGS)
+
+chaos: $(SERVICE)/.installed $(DEV)/.dev ## break the service on purpose, and see what it does (ten minutes; ARGS="--soak 1h")
+	$(DEV)/bin/python -m chaos --server-python $(SERVICE)/bin/python --long --report runs/chaos $(ARGS)
 
 RULES := deploy/kubernetes/components/monitoring/prometheusrule.yaml
 rules: ## give Kubernetes the alerts of deploy/prometheus/rules.yaml

@@ -11,8 +11,8 @@ from loadtest.record import RecordError
 NOTHING_MEASURED, INTERRUPTED = 2, 130
 
 
-def run(work: Callable[[], int]) -> int:
-    """The status that `work` gives, 2 where nothing could be measured or kept.
+def run(work: Callable[[], int], name: str = "loadtest") -> int:
+    """The status that `work` gives, 2 where nothing could be measured or kept; `name` is the command's.
 
     SIGTERM ends it as Ctrl+C does, so that the processes it started end too.
     """
@@ -20,10 +20,10 @@ def run(work: Callable[[], int]) -> int:
     try:
         return work()
     except (ServerError, LocustError, RecordError, OSError) as error:
-        print(f"loadtest: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return NOTHING_MEASURED
     except KeyboardInterrupt:
-        print("loadtest: interrupted; there is no verdict", file=sys.stderr)
+        print(f"{name}: interrupted; there is no verdict", file=sys.stderr)
         return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -36,7 +36,7 @@ def gather(target: Target, load: Load) -> dict[str, str]:
     usable = len(os.sched_getaffinity(0))
     own = (f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _CLIENT))
     return {
-        "measured": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "measured": _now(),
         "machine": _machine(target, load),
         "CPUs of the service": f"{target.cpus or _RAN_BEFORE}, by {_workers(metrics)}",
         "CPUs of the generator": _generators(usable, load),
@@ -49,8 +49,27 @@ def gather(target: Target, load: Load) -> dict[str, str]:
     }
 
 
+def gather_here() -> dict[str, str]:
+    """Those of this machine and of this code, where services are started here one after the other."""
+    return {
+        "measured": _now(),
+        "machine": _here(),
+        "commit": _commit(),
+        "settings": _settings(),
+        "client": f"Python {platform.python_version()}",
+    }
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _here() -> str:
+    return f"{_cpu()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"
+
+
 def _machine(target: Target, load: Load) -> str:
-    here = f"{_cpu()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"
+    here = _here()
     elsewhere = [] if target.cpus else [f"the service, at {target.address.url},"]
     elsewhere += ["the generator"] if load.remote_workers else []
     return f"{here}; {' and '.join(elsewhere)} may be elsewhere" if elsewhere else here

@@ -19,10 +19,11 @@ _PAUSE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Service:
-    """A process that answers at `url`."""
+    """A process that answers at `url`, and the file that it logs into, if any."""
 
     url: str
     process: "subprocess.Popen[bytes]"
+    log: Path | None = None
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def running_service(
         process = subprocess.Popen(command, env=environment, stderr=stderr)
     try:
         _wait_until_ready(process, url)
-        yield Service(url, process)
+        yield Service(url, process, log)
     finally:
         process.terminate()
         try:

@@ -100,17 +100,17 @@ def to_markdown(cells: Sequence[Cell], objective: Objective, facts: dict[str, st
     return "\n".join([*lines, "", f"Holds means {objective}; times in ms. {told}."])
 
 
-def insert(file: Path, table: str) -> str:
-    """The file's text with the table between its marks.
+def insert(file: Path, table: str, begin: str = BEGIN) -> str:
+    """The file's text with the table between its marks, of which `begin` is the first.
 
     Raises:
         RecordError: it has no marks.
     """
     text = file.read_text(encoding="utf-8")
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(END)}", re.DOTALL)
     if not pattern.search(text):
-        raise RecordError(f"--into {file}: put the lines {BEGIN} and {END} where the table is to be")
-    return pattern.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text)
+        raise RecordError(f"--into {file}: put the lines {begin} and {END} where the table is to be")
+    return pattern.sub(lambda _: f"{begin}\n{table}\n{END}", text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,7 +28,7 @@ Words = Sequence[str]
 _VARIABLE = re.compile(r"([A-Z]\w*)=(\S*)\s+")
 _STATUS = re.compile(r"#\s*(\d{3})\b")
 _CALLING = (
-    "serve|demo|test|screenshots|train|export|loadtest|capacity|scenarios|bench|overload|check|"
+    "serve|demo|test|screenshots|train|export|loadtest|capacity|scenarios|bench|overload|chaos|check|"
     "image-check|audit"
 )
 _NO_PARSER = {"service", "service.demo", "pytest"}
@@ -217,7 +217,7 @@ def parse_module(words: Words) -> None:
 def _parser_of(module: str) -> Callable[[list[str]], object]:
     if module == "export":
         return export._parse_export
-    if module in {"train", "loadtest", "service.client", "ops.image", "ops.audit"}:
+    if module in {"train", "loadtest", "service.client", "chaos", "ops.image", "ops.audit"}:
         module = f"{module}.__main__"
     its_own = importlib.import_module(module)._parse
     # One without parameters reads the command line.

@@ -76,7 +76,7 @@ bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: var
 overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
 	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python $(ARGS)
 
-chaos: $(SERVICE)/.installed $(DEV)/.dev ## break the service on purpose, and see what it does (ten minutes; ARGS="--soak 1h")
+chaos: $(SERVICE)/.installed $(DEV)/.dev ## break the service on purpose, and see what it does (eight minutes; ARGS="--soak 1h")
 	$(DEV)/bin/python -m chaos --server-python $(SERVICE)/bin/python --long --report runs/chaos $(ARGS)
 
 RULES := deploy/kubernetes/components/monitoring/prometheusrule.yaml

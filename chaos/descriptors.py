@@ -10,7 +10,7 @@ from chaos.experiment import Skipped
 from chaos.lab import Subject
 
 _OWN = 200  # that we need besides
-_WARM_UP_SECONDS, _SENDERS = 1.0, 4
+_WARM_UP_SECONDS, _REST_SECONDS, _SENDERS = 1.0, 0.5, 4
 
 
 @contextlib.contextmanager
@@ -49,4 +49,5 @@ def resting_descriptors(subject: Subject) -> int:
     """How many the workers have open when nobody asks them, once they have what they open once and keep."""
     with crowd(lambda: subject.address, _SENDERS):
         time.sleep(_WARM_UP_SECONDS)
+    time.sleep(_REST_SECONDS)  # until the last of their connections are closed
     return subject.descriptors()

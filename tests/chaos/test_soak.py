@@ -50,3 +50,9 @@ def test_warm_up_is_no_part_of_a_change() -> None:
 
 def test_few_noisy_figures_prove_no_change() -> None:
     assert not change_of([5.0, 4.0, 6.0, 5.5, 4.5, 5.0, 6.5, 4.5, 5.5, 6.0]).is_above(0.05)
+
+
+def test_times_of_a_short_run_are_shown_and_not_compared() -> None:
+    outcome = judge(slices(p95=2.0**40)[:5], MEASURED, (50, 50), [])
+    assert outcome.breaches == []
+    assert "too short to compare" in outcome.figures["p95"]

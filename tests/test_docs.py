@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.catalogue import EXPERIMENTS
 from loadtest.table import BEGIN, END
 from service.settings_table import insert, settings_table
 from tests.docs.answers import agree, cut, write
@@ -19,6 +20,7 @@ from tests.support import ROOT
 from tests.test_house import imports_in
 
 README, SETTINGS, LOAD_TESTS = ROOT / "README.md", ROOT / "docs/settings.md", ROOT / "docs/load-tests.md"
+CHAOS = ROOT / "docs/chaos.md"
 COMMANDS = [command for page in pages() for command in commands(page)]
 
 
@@ -129,6 +131,12 @@ def test_scenarios_have_their_place_and_the_readme_an_extract_of_them() -> None:
         for scenario, rate in zip(scenarios, rates, strict=True)
     }
     assert extract.items() <= holds.items()
+
+
+def test_failures_on_purpose_are_those_that_are_made() -> None:
+    (head,) = (line for line in CHAOS.read_text().splitlines() if line.startswith("| experiment | what"))
+    shown = {name: (done, criterion) for name, done, _, criterion, _ in rows(CHAOS, head)}
+    assert shown == {one.name: (one.describe(one.long), one.criterion) for one in EXPERIMENTS.values()}
 
 
 def test_python_without_glimpse_classifies() -> None:

@@ -31,13 +31,13 @@ class Lane(ABC):
         self._unfinished = 0
         self._mean_seconds = 0.0
 
-    def check(self) -> None:
-        """See whether work that comes now would start in time.
+    def check(self, on_the_way: int = 0) -> None:
+        """See whether work that comes now, after as many pieces `on_the_way`, would start in time.
 
         Raises:
             Overloaded: it would not.
         """
-        if self._unfinished * self._mean_seconds > self._longest_wait:
+        if (self._unfinished + on_the_way) * self._mean_seconds > self._longest_wait:
             raise self._refusal()
 
     async def run(self, work: Callable[[], Result], trace: Trace, *, admitted: bool = False) -> Result:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,7 +33,8 @@ class ObserveRequests:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        trace = Trace(Headers(scope=scope))
+        given = dict(scope["headers"])
+        trace = Trace(given.get(b"traceparent", b""), given.get(b"x-request-id", b""))
         scope.setdefault("state", {})["trace"] = trace
         status = 0
 

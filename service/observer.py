@@ -12,7 +12,7 @@ from service.trace import Trace
 logger = logging.getLogger("service.requests")
 
 # Answers are data of their own type, for nobody's frame, and to be kept by no cache on the way.
-_SAFE_HEADERS = {
+SAFE_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
     b"referrer-policy": b"no-referrer",
@@ -30,16 +30,21 @@ class Observer:
         self._lifecycle = lifecycle
         self._refusals = Refusals()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether connections are to end with their answers."""
+        return self._lifecycle.is_stopping
+
     def add_headers(
         self, headers: list[tuple[bytes, bytes]], trace: Trace, status: int, seconds: float
     ) -> None:
         """Append to an answer's own headers, as ASGI has them, what all answers have."""
         # On the raw list: a refusal's headers would take a tenth of its time as MutableHeaders.
         given = {name for name, _ in headers}
-        headers.extend(pair for pair in _SAFE_HEADERS.items() if pair[0] not in given)
+        headers.extend(pair for pair in SAFE_HEADERS.items() if pair[0] not in given)
         headers.append((b"x-request-id", trace.request_id.encode("ascii")))
         headers.append((b"server-timing", trace.server_timing(seconds).encode("ascii")))
-        if self._lifecycle.is_stopping or status in _BODY_LEFT:
+        if self.is_stopping or status in _BODY_LEFT:
             headers.append((b"connection", b"close"))
 
     def record(self, method: str, route: str, status: int, seconds: float, trace: Trace) -> None:

@@ -5,7 +5,6 @@ import sys
 from enum import Enum, auto
 from typing import Self
 
-from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import Overloaded
@@ -92,8 +91,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Expect the next request."""
         self._phase = _Phase.BETWEEN
         super().on_message_complete()
-        if self._is_answered():  # before its body had come, whose coming ended the time for the next request
-            self._unset_keepalive_if_required()
+        # Answered before its body had come, whose coming ended the time for the next request.
+        if self._is_answered() and self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -130,13 +129,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write("\r\n".join((*head, "", "")).encode() + body)
         self.transport.close()
 
-    def _refuse(self, refusal: Response) -> None:
+    def _refuse(self, refusal: bytes) -> None:
         """Answer at once; what comes of the body is dropped."""
-        lines = (*self.server_state.default_headers, *refusal.raw_headers)
-        head = b"".join(b"%b: %b\r\n" % line for line in lines)
-        status = STATUS_LINE[refusal.status_code]
-        self.transport.write(b"".join((status, head, b"\r\n", refusal.body)))
-        if self.parser.should_keep_alive() and refusal.headers.get("connection") != "close":
+        lines = [b"%b: %b\r\n" % line for line in self.server_state.default_headers]
+        goes_on = self.parser.should_keep_alive() and not self.gate.is_closing
+        if not goes_on:
+            lines.append(b"connection: close\r\n")
+        self.transport.write(b"".join((STATUS_LINE[Overloaded.status], *lines, refusal)))
+        if goes_on:
             self.on_response_complete()
         else:
             self.transport.close()

@@ -6,11 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from starlette.datastructures import Headers
-
-_SAFE_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
 # https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
 def draw_id() -> str:
@@ -21,12 +19,12 @@ def draw_id() -> str:
 class Trace:
     """A request's ids, its model, and how long its stages took, in seconds."""
 
-    def __init__(self, headers: Headers) -> None:
-        """Take the caller's ids where they are sound, else make one."""
-        parent = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-        self.trace_id = parent[1] if parent else None
-        given = headers.get("x-request-id", "")
-        self.request_id = given if _SAFE_ID.fullmatch(given) else self.trace_id or draw_id()
+    def __init__(self, traceparent: bytes = b"", request_id: bytes = b"") -> None:
+        """Take the values of the caller's headers where they are sound, else draw an id."""
+        parent = _TRACEPARENT.fullmatch(traceparent)
+        self.trace_id = parent[1].decode("ascii") if parent else None
+        given = request_id.decode("ascii") if _SAFE_ID.fullmatch(request_id) else None
+        self.request_id = given or self.trace_id or draw_id()
         self.stages: dict[str, float] = {}
         self.model = ("", "")  # name and version, once known
 

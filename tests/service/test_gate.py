@@ -1,5 +1,6 @@
 """Requests for which there is no room, on real connections; the application behind the gate answers 200."""
 
+import asyncio
 import http.client
 import socket
 import threading
@@ -19,6 +20,7 @@ from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.observer import Observer
 from service.protocol import GuardedProtocol
+from service.trace import Trace
 
 KEEP_ALIVE_SECONDS = 1
 BODY = b"x" * 100_000
@@ -26,7 +28,7 @@ REFUSED = {"route": "/classify", "status": "503", "model": "", "version": ""}
 
 
 class FullLane(LoopLane):
-    def check(self) -> None:
+    def check(self, _on_the_way: int = 0) -> None:
         raise Overloaded("no room", retry_after=2)
 
 
@@ -106,6 +108,21 @@ def test_all_else_is_the_applications(
     connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str]
 ) -> None:
     assert ask(connection, method, path, **headers).status == 200
+
+
+def test_what_passes_in_one_turn_of_the_loop_counts_before_it_reaches_the_lane() -> None:
+    async def pass_all() -> tuple[list[bool], bool]:
+        lane = LoopLane(0.03)
+        await lane.run(lambda: time.sleep(0.05), Trace())  # from which it learns how long work takes
+        gate = Gate(lane, Observer(Metrics("1", 1), Lifecycle()))
+        in_one_turn = [gate.refusal(b"POST", b"/classify", []) is None for _ in range(1000)]
+        await asyncio.sleep(0)
+        return in_one_turn, gate.refusal(b"POST", b"/classify", []) is None
+
+    passed, later = asyncio.run(pass_all())
+    assert passed[0]
+    assert not passed[-1]
+    assert later
 
 
 def test_connection_goes_on_after_refusals(connection: http.client.HTTPConnection) -> None:

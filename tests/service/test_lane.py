@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from starlette.datastructures import Headers
 
 from service.errors import Overloaded
 from service.lane import Lane, LoopLane, ThreadLane
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.alone  # waits of milliseconds
 
 
 def trace() -> Trace:
-    return Trace(Headers())
+    return Trace()
 
 
 def nap() -> str:

@@ -56,7 +56,7 @@ export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versio
 
 # What 'make bench' measured is shown beside, where it did.
 BENCH = $(addprefix --bench ,$(wildcard runs/bench.json))
-LOADTEST := --server-python $(SERVICE)/bin/python $(if $(MODEL),--model $(MODEL)) $(addprefix --slo ,$(SLO))
+LOADTEST = --server-python $(SERVICE)/bin/python $(if $(MODEL),--model $(MODEL)) $(addprefix --slo ,$(SLO))
 loadtest: $(SERVICE)/.installed $(DEV)/.dev ## does it hold? SLO=p95=50ms at RATE=50 SCENARIO=mixed for DURATION=30s
 	$(DEV)/bin/python -m loadtest $(LOADTEST) --rate $(RATE) --duration $(DURATION) --scenario $(SCENARIO) \
 		--report runs/loadtest $(BENCH) $(ARGS)

@@ -90,8 +90,9 @@ def test_replica_can_do_no_more_than_it_has_to(overlay: str) -> None:
 
 @both
 def test_user_is_the_one_of_the_image(overlay: str) -> None:
-    (user,) = re.findall(r"^USER (\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert pod(overlay)["securityContext"]["runAsUser"] == int(user)
+    (ids,) = re.findall(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    context = pod(overlay)["securityContext"]
+    assert (str(context["runAsUser"]), str(context["runAsGroup"])) == ids
 
 
 @both

@@ -68,7 +68,7 @@ capacity: $(SERVICE)/.installed $(DEV)/.dev ## the highest rate that holds SLO=p
 scenarios: SLO = p95=50ms refused=0.1%
 scenarios: $(SERVICE)/.installed $(DEV)/.dev ## the table of docs/load-tests.md: what each model holds in each scenario (half an hour)
 	$(DEV)/bin/python -m loadtest.table $(LOADTEST) --rate 40 --step 5s --duration 30s --precision 0.1 \
-		--into docs/load-tests.md --report runs/scenarios $(ARGS)
+		--into docs/load-tests.md --summary README.md --report runs/scenarios $(ARGS)
 
 bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: variants, batch sizes (some minutes)
 	$(SERVICE)/bin/python -m service.bench --json runs/bench.json $(ARGS)

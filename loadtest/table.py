@@ -1,8 +1,8 @@
 """`python -m loadtest.table`: what each model holds in each scenario, as a table in Markdown.
 
 For each it finds the highest rate that holds, and takes a share of it for the verdict. With --into, the table
-replaces what stands between the two marks in that file. Exit status 0 where every verdict passed, 1 where one
-did not, 2 where nothing could be measured.
+replaces what stands between two marks in that file, and with --summary the rates alone do. Exit status 0
+where every verdict passed, 1 where one did not, 2 where nothing could be measured.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from loadtest.target import Target, add_target_options, open_target
 from loadtest.verdict import lag_p99
 
 BEGIN, END = "<!-- begin: python -m loadtest.table -->", "<!-- end -->"
+SUMMARY_BEGIN = "<!-- begin: python -m loadtest.table --summary -->"
 _HEAD = (
     "model",
     "scenario",
@@ -100,6 +101,17 @@ def to_markdown(cells: Sequence[Cell], objective: Objective, facts: dict[str, st
     return "\n".join([*lines, "", f"Holds means {objective}; times in ms. {told}."])
 
 
+def to_summary(cells: Sequence[Cell]) -> str:
+    """The highest rate of each, a row a scenario."""
+    holds = {(cell.load.scenario, cell.load.model): cell.row()[2] for cell in cells}
+    models = list(dict.fromkeys(cell.load.model for cell in cells))
+    lines = [f"| holds up to | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
+    for scenario in dict.fromkeys(cell.load.scenario for cell in cells):
+        rates = (holds.get((scenario, model), "") for model in models)
+        lines.append(f"| `{scenario}` | {' | '.join(rates)} |")
+    return "\n".join(lines)
+
+
 def insert(file: Path, table: str, begin: str = BEGIN) -> str:
     """The file's text with the table between its marks, of which `begin` is the first.
 
@@ -109,7 +121,7 @@ def insert(file: Path, table: str, begin: str = BEGIN) -> str:
     text = file.read_text(encoding="utf-8")
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(END)}", re.DOTALL)
     if not pattern.search(text):
-        raise RecordError(f"--into {file}: put the lines {begin} and {END} where the table is to be")
+        raise RecordError(f"{file}: put the lines {begin} and {END} where the table is to be")
     return pattern.sub(lambda _: f"{begin}\n{table}\n{END}", text)
 
 
@@ -122,8 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure_all(arguments: argparse.Namespace) -> int:
     objective = options.objective_of(arguments)
     prepare_report(arguments.report)
-    if arguments.into:
-        insert(arguments.into, "")  # before an hour of measuring
+    _insert_all(arguments, "", "")  # before an hour of measuring
     with open_target(arguments) as target:
         cells, facts = [], {}
         for load in _loads(target, arguments):
@@ -133,11 +144,18 @@ def _measure_all(arguments: argparse.Namespace) -> int:
             facts = gather(target, load)
             if arguments.report:
                 _keep(arguments.report, cell, objective, facts)
-            if arguments.into:  # after each, so that what was measured is not lost with what was not
-                table = insert(arguments.into, to_markdown(cells, objective, facts))
-                arguments.into.write_text(table, encoding="utf-8")
+            # After each, so that what was measured is not lost with what was not.
+            texts = _insert_all(arguments, to_markdown(cells, objective, facts), to_summary(cells))
+            for file, text in texts.items():
+                file.write_text(text, encoding="utf-8")
     print(to_markdown(cells, objective, facts))
     return 0 if all(cell.run is not None and not cell.run.breaches for cell in cells) else 1
+
+
+def _insert_all(arguments: argparse.Namespace, table: str, summary: str) -> dict[Path, str]:
+    """The new texts of the files that were named."""
+    places = ((arguments.into, table, BEGIN), (arguments.summary, summary, SUMMARY_BEGIN))
+    return {file: insert(file, text, begin) for file, text, begin in places if file}
 
 
 def _loads(target: Target, arguments: argparse.Namespace) -> Iterator[Load]:
@@ -177,6 +195,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--scenario", action="append", choices=list(SCENARIOS), help="several are possible (default: all)")
     add("--share", type=options.positive, default=1.0, help="of the highest rate, to measure at (default: 1)")
     add("--into", type=Path, metavar="FILE", help="file with the marks that the table goes between")
+    add(
+        "--summary",
+        type=Path,
+        metavar="FILE",
+        help="another file, with marks of its own, for the rates alone",
+    )
     add("--report", type=Path, metavar="FOLDER", help="folder for a report of each")
     return parser.parse_args(arguments)
 

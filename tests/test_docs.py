@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos.catalogue import EXPERIMENTS
-from loadtest.table import BEGIN, END
+from loadtest.table import BEGIN, END, SUMMARY_BEGIN
 from service.settings_table import insert, settings_table
 from tests.docs.answers import agree, cut, write
 from tests.docs.markdown import Command, anchors, blocks, commands, links, pages, prose, rows
@@ -118,19 +118,20 @@ def test_settings_are_those_of_the_service() -> None:
     )
 
 
-def test_scenarios_have_their_place_and_the_readme_an_extract_of_them() -> None:
+def test_scenarios_have_their_place_and_the_readme_has_their_rates() -> None:
     page = LOAD_TESTS.read_text(encoding="utf-8")
     assert page.count(BEGIN) == page.count(END) == 1
     (head,) = (line for line in page.splitlines() if line.startswith("| model | scenario |"))
     holds = {(model, scenario): rate for model, scenario, rate, *_ in rows(LOAD_TESTS, head)}
     (head,) = (line for line in README.read_text().splitlines() if line.startswith("| holds up to |"))
-    scenarios = [cell.strip(" `") for cell in head.strip("|").split("|")[1:]]
-    extract = {
-        (model, scenario): rate
-        for model, *rates in rows(README, head)
-        for scenario, rate in zip(scenarios, rates, strict=True)
+    models = [cell.strip() for cell in head.strip("|").split("|")[1:]]
+    summary = {
+        (model, scenario.strip("`")): rate
+        for scenario, *rates in rows(README, head)
+        for model, rate in zip(models, rates, strict=True)
     }
-    assert extract.items() <= holds.items()
+    assert summary == holds
+    assert README.read_text().count(SUMMARY_BEGIN) == 1
 
 
 def test_failures_on_purpose_are_those_that_are_made() -> None:

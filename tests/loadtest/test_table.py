@@ -8,7 +8,7 @@ from loadtest.capacity import Capacity
 from loadtest.drive import Load
 from loadtest.measure import Run
 from loadtest.results import Generator, Measured, Result
-from loadtest.table import BEGIN, END, Cell, main
+from loadtest.table import BEGIN, END, SUMMARY_BEGIN, Cell, main
 from tests.loadtest.stub import StubServer, running
 from tests.support import ROOT
 
@@ -23,7 +23,9 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_table_has_a_row_for_each_model_and_goes_between_the_marks(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nof yesterday\n{END}\nafter\n", encoding="utf-8")
-    kept = ("--into", str(readme), "--report", str(tmp_path / "reports"))
+    summary = tmp_path / "summary.md"
+    summary.write_text(f"{SUMMARY_BEGIN}\n{END}\n", encoding="utf-8")
+    kept = ("--into", str(readme), "--summary", str(summary), "--report", str(tmp_path / "reports"))
     with running(StubServer(work=0.05)) as url:
         done = run("--url", url, *QUICK, "--slo", "p95=400ms", "--share", "0.9", *kept)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -35,6 +37,8 @@ def test_table_has_a_row_for_each_model_and_goes_between_the_marks(tmp_path: Pat
     holds, at = (float(cell.removesuffix("/s")) for cell in row[2:4])
     assert at == pytest.approx(0.9 * holds, abs=1)
     assert row[-1] == "passed |"
+    rates = summary.read_text(encoding="utf-8").splitlines()
+    assert rates[1:-1] == ["| holds up to | stub |", "|---|---|", f"| `cifar` | {row[2]} |"]
     assert (tmp_path / "reports" / "stub-cifar" / "report.html").exists()
 
 

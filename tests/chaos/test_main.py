@@ -35,7 +35,7 @@ def test_file_without_marks_is_refused_before_anything_is_done(
     page = tmp_path / "page.md"
     page.write_text("no place here", encoding="utf-8")
     assert main(["--into", str(page)]) == 2
-    assert f"chaos: --into {page}: put the lines {BEGIN}" in capsys.readouterr().err
+    assert f"chaos: {page}: put the lines {BEGIN}" in capsys.readouterr().err
 
 
 def test_service_that_does_not_start_is_no_verdict(tmp_path: Path) -> None:

@@ -1,13 +1,10 @@
 """`python -m service.demo`: start the service, make pictures of every kind, have the client classify them."""
 
 import os
-import re
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from service.client.caller import Caller, Target, answers
@@ -16,22 +13,17 @@ from service.client.output import Table
 from service.client.pictures import find_pictures
 from service.client.text import shown
 from service.demo.pictures import KINDS, TEXT, make_pictures
+from service.started import StartError, started_service
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SOURCE = _ROOT / "loadtest" / "pictures"
-_START_SECONDS = 60
-_STOP_SECONDS = 40
-
-
-class DemoError(Exception):
-    """The demo can't be shown; one sentence."""
 
 
 def main() -> int:
     """Show it; exit status 0 where every picture was classified and the text refused."""
     try:
         return _demonstrate()
-    except (DemoError, UsageError, FileNotFoundError) as error:
+    except (StartError, UsageError, FileNotFoundError) as error:
         print(f"demo: {shown(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -44,7 +36,7 @@ def _demonstrate() -> int:
         _say(f"Making {len(KINDS)} pictures of all kinds, and a text that only says it is one ...")
         make_pictures(_SOURCE, Path(folder))
         _say("Starting the service ...")
-        with _running_service() as url:
+        with started_service(_settings(), _ROOT) as url:
             _say(f"It answers at {url}; the client asks it.\n")
             classified, right, is_refused = _classify(Path(folder), url)
             _say("\nStopping the service ...")
@@ -77,43 +69,16 @@ def _classify(folder: Path, url: str) -> tuple[int, int, bool]:
     return classified, right, refused
 
 
-@contextmanager
-def _running_service() -> Iterator[str]:
-    """The URL of the real service on the models of this repository."""
+def _settings() -> dict[str, str]:
+    """The models of this repository, and nothing of what the shell has set for a service but their place."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
-    settings = {
+    return given | {
         "GLIMPSE_ARTIFACTS": os.environ.get("GLIMPSE_ARTIFACTS") or str(_ROOT / "artifacts"),
         "GLIMPSE_DEFAULT_MODEL": "resnet",  # whatever models a user has put beside it
         "GLIMPSE_PORT": "0",
         "GLIMPSE_LOG_FORMAT": "text",
         "GLIMPSE_DRAIN_SECONDS": "0",
     }
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service"], cwd=_ROOT, env=given | settings, stderr=log
-        )
-        try:
-            yield _wait_for_url(process, log.fileno())
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait_for_url(process: "subprocess.Popen[bytes]", log: int) -> str:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        # At a place of its own: the service writes on where its own position is.
-        text = os.pread(log, 1 << 20, 0).decode("utf-8", "replace")
-        if found := re.search(r"listening on (http://\S+)", text):
-            return found[1]
-        if process.poll() is not None:
-            raise DemoError(f"the service did not start: {text.strip()}")
-        time.sleep(0.05)
-    raise DemoError(f"the service was not ready within {_START_SECONDS} s")
 
 
 def _python() -> str:

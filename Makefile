@@ -21,14 +21,17 @@ ifneq ($(wildcard ../shared/cifar10/test),)
 export GLIMPSE_DATA ?= ../shared/cifar10
 endif
 
-.PHONY: help serve demo test screenshots train export loadtest capacity scenarios bench overload chaos rules check \
+.PHONY: help serve tune demo test screenshots train export loadtest capacity scenarios bench overload chaos rules check \
 	image image-check audit format lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
-serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (PORT=8000)
-	$(if $(PORT),GLIMPSE_PORT=$(PORT)) $(SERVICE)/bin/python -m service
+serve: $(SERVICE)/.installed ## start the service on the models in artifacts/ (PORT=8000 SETTINGS=glimpse.env)
+	$(if $(PORT),GLIMPSE_PORT=$(PORT)) $(SERVICE)/bin/python -m service $(if $(SETTINGS),--settings $(SETTINGS))
+
+tune: $(SERVICE)/.installed ## find the settings that fit this machine, into glimpse.env (a minute; ARGS="--p95-ms 20")
+	$(SERVICE)/bin/python -m service tune $(ARGS)
 
 demo: $(SERVICE)/.installed ## start the service, classify a dozen made pictures of all kinds, stop it
 	$(SERVICE)/bin/python -m service.demo

@@ -28,10 +28,10 @@ Words = Sequence[str]
 _VARIABLE = re.compile(r"([A-Z]\w*)=(\S*)\s+")
 _STATUS = re.compile(r"#\s*(\d{3})\b")
 _CALLING = (
-    "serve|demo|test|screenshots|train|export|loadtest|capacity|scenarios|bench|overload|chaos|check|"
+    "serve|tune|demo|test|screenshots|train|export|loadtest|capacity|scenarios|bench|overload|chaos|check|"
     "image-check|audit"
 )
-_NO_PARSER = {"service", "service.demo", "pytest"}
+_NO_PARSER = {"service.demo", "pytest"}
 _SHORT = ("--rate", "40", "--duration", "1s", "--repeats", "1", "--scenario", "cifar")
 _LOCUST = (
     "import sys, loadtest.locustfile; from locust.argument_parser import parse_options; "
@@ -219,6 +219,8 @@ def _parser_of(module: str) -> Callable[[list[str]], object]:
         return export._parse_export
     if module in {"train", "loadtest", "service.client", "chaos", "ops.image", "ops.audit"}:
         module = f"{module}.__main__"
+    if module == "service":
+        module = "service.command"
     its_own = importlib.import_module(module)._parse
     # One without parameters reads the command line.
     return its_own if inspect.signature(its_own).parameters else lambda _: its_own()

@@ -58,7 +58,7 @@ export: $(DEV)/.train ## turn RUNS="runs/resnet runs/cnn" into their next versio
 	$(DEV)/bin/python -m export "$$run" $$limits $(LIMITS); done
 
 # What 'make bench' measured is shown beside, where it did.
-BENCH = $(addprefix --bench ,$(wildcard runs/bench.json))
+BENCH = $(addprefix --bench ,$(wildcard runs/bench/bench.json))
 LOADTEST = --server-python $(SERVICE)/bin/python $(if $(MODEL),--model $(MODEL)) $(addprefix --slo ,$(SLO))
 loadtest: $(SERVICE)/.installed $(DEV)/.dev ## does it hold? SLO=p95=50ms at RATE=50 SCENARIO=mixed for DURATION=30s
 	$(DEV)/bin/python -m loadtest $(LOADTEST) --rate $(RATE) --duration $(DURATION) --scenario $(SCENARIO) \
@@ -73,8 +73,8 @@ scenarios: $(SERVICE)/.installed $(DEV)/.dev ## the table of docs/load-tests.md:
 	$(DEV)/bin/python -m loadtest.table $(LOADTEST) --rate 40 --step 5s --duration 30s --precision 0.1 \
 		--into docs/load-tests.md --summary README.md --report runs/scenarios $(ARGS)
 
-bench: $(SERVICE)/.installed ## 1,000 calls of each model alone, in process: variants, batch sizes (some minutes)
-	$(SERVICE)/bin/python -m service.bench --json runs/bench.json $(ARGS)
+bench: $(SERVICE)/.installed $(DEV)/.dev ## how fast each model is alone, and the service around it (a quarter of an hour)
+	$(DEV)/bin/python -m bench --server-python $(SERVICE)/bin/python --report runs/bench $(ARGS)
 
 overload: $(SERVICE)/.installed $(DEV)/.dev ## offer the service three times its peak for 60 s
 	$(DEV)/bin/python -m loadtest.overload --server-python $(SERVICE)/bin/python $(ARGS)

@@ -7,20 +7,17 @@ from typing import Any
 from loadtest.plots import charts_of
 from loadtest.record import Record
 from loadtest.scenarios import CIFAR
-from loadtest.svg import draw
+from loadtest.svg import STYLE, draw
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 84rem; margin: 2rem auto; padding: 0 1rem;
-  color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .2rem .7rem; text-align: left; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr { border-bottom: 1px solid #ddd; } .passed { color: #006644; } .failed { color: #b00020; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(32rem, 1fr)); gap: 1rem; }
-svg { width: 100%; height: auto; background: #fff; }
-svg text { font: 11px system-ui, sans-serif; fill: #333; }
-svg text.title { font-size: 14px; font-weight: 600; } .grid { stroke: #e5e5e5; }
-.limit { stroke: #b00020; stroke-dasharray: 6 4; } svg text.limit-name { fill: #b00020; }
-"""
+_STYLE = f"""
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 84rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }} th, td {{ padding: .2rem .7rem; text-align: left; }}
+td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+tr {{ border-bottom: 1px solid #ddd; }} .passed {{ color: #006644; }} .failed {{ color: #b00020; }}
+.charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(32rem, 1fr)); gap: 1rem; }}
+svg {{ width: 100%; height: auto; background: #fff; }}
+{STYLE}"""
 _EXPLAINED = (
     "<p>Requests are due at moments drawn before the run, a Poisson process, and each is timed from when it "
     "was due to the last byte of its answer, so a stall counts for all that came due meanwhile. What was "

@@ -7,6 +7,11 @@ from html import escape
 
 WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 46
+STYLE = """
+svg text { font: 11px system-ui, sans-serif; fill: #333; }
+svg text.title { font-size: 14px; font-weight: 600; } .grid { stroke: #e5e5e5; }
+.limit { stroke: #b00020; stroke-dasharray: 6 4; } svg text.limit-name { fill: #b00020; }
+"""
 # Told apart by people who see colours differently (Okabe and Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
 
@@ -64,6 +69,13 @@ def draw(chart: Chart) -> str:
         "</svg>",
     ]
     return "\n".join(parts)
+
+
+def draw_alone(chart: Chart) -> str:
+    """The chart as a whole SVG file, with the looks that it has in a report."""
+    size = f'xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}"'
+    style = f"<style>svg {{ background: #fff; }}{STYLE}</style>"
+    return draw(chart).replace("<svg ", f"<svg {size} ", 1).replace(">", f">{style}", 1) + "\n"
 
 
 def _bounds(values: Sequence[float], *, log: bool) -> tuple[float, float]:

@@ -12,13 +12,14 @@ import pytest
 from service.app import VERSION
 from tests.support import ROOT
 
-PACKAGES = ("train", "export", "service", "loadtest", "chaos", "ops")
+PACKAGES = ("train", "export", "service", "loadtest", "chaos", "bench", "ops")
 ALLOWED = {
     "train": {"train", "service.imaging"},
     "export": {"train", "service", "export"},
     "service": {"service"},
     "loadtest": {"loadtest"},
     "chaos": {"loadtest", "chaos"},
+    "bench": {"service.tune.calls", "loadtest", "chaos.lab", "chaos.processes", "bench"},
     "ops": {"ops"},
 }
 HEAVY = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"}
@@ -59,7 +60,7 @@ def test_imports_run_one_way(package: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("package", ["service", "loadtest", "chaos", "ops"])
+@pytest.mark.parametrize("package", ["service", "loadtest", "chaos", "bench", "ops"])
 def test_light_packages_name_no_heavy_library(package: str) -> None:
     named = {module.split(".")[0] for file in (ROOT / package).rglob("*.py") for module in imports_of(file)}
     assert not named & HEAVY

@@ -217,7 +217,7 @@ def parse_module(words: Words) -> None:
 def _parser_of(module: str) -> Callable[[list[str]], object]:
     if module == "export":
         return export._parse_export
-    if module in {"train", "loadtest", "service.client", "chaos", "ops.image", "ops.audit"}:
+    if module in {"train", "loadtest", "service.client", "chaos", "bench", "ops.image", "ops.audit"}:
         module = f"{module}.__main__"
     if module == "service":
         module = "service.command"

@@ -1,0 +1,1 @@
+"""`python -m bench`: how fast the models are alone, and the service around them."""

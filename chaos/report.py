@@ -1,4 +1,4 @@
-"""Results in, a folder with chaos.json, chaos.md, chaos.html and a CSV of each series out."""
+"""Results in, a folder with chaos.json, chaos.md, chaos.html, a CSV of each series and its charts out."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from chaos.experiment import Result
 from chaos.table import HEAD, rows, to_markdown
 from loadtest import page
 from loadtest.record import write_whole
-from loadtest.svg import draw
+from loadtest.svg import draw, draw_alone
 
 SCHEMA = 1
 Facts = Mapping[str, str]
@@ -25,8 +25,11 @@ def write_report(folder: Path, results: Sequence[Result], facts: Facts) -> Path:
     write_whole(folder / "chaos.json", json.dumps(_record(results, facts), indent=1) + "\n")
     write_whole(folder / "chaos.md", to_markdown(results, facts) + "\n")
     for result in results:
+        name = result.experiment.name
         if result.outcome is not None and result.outcome.series:
-            write_whole(folder / f"{result.experiment.name}.csv", _csv(result.outcome.series))
+            write_whole(folder / f"{name}.csv", _csv(result.outcome.series))
+        for number, chart in enumerate(result.outcome.charts if result.outcome else (), start=1):
+            write_whole(folder / f"{name}-{number}.svg", draw_alone(chart))
     target = folder / "chaos.html"
     write_whole(target, _page(results, facts))
     return target

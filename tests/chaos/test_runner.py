@@ -12,10 +12,12 @@ from chaos.report import write_report
 from chaos.runner import run_all, status_of
 from chaos.table import to_markdown, to_text
 from loadtest.address import ServerError
+from loadtest.svg import Chart, Series
 
 
 def hold(_lab: Lab, extent: int) -> Outcome:
-    return Outcome({"done": f"{extent} times"}, [], series=[("second", "ms"), (1, 2.5)])
+    chart = Chart("Times", "s", "ms", [Series("p50", [(1, 2.5), (2, 2.4)])])
+    return Outcome({"done": f"{extent} times"}, [], [chart], [("second", "ms"), (1, 2.5)])
 
 
 def fail(_lab: Lab, _extent: int) -> Outcome:
@@ -66,5 +68,6 @@ def test_tables_and_report_have_every_experiment(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "chaos.json").read_text())
     assert [one["verdict"] for one in kept["experiments"]] == ["passed", "failed", "skipped", "not run"]
     assert (tmp_path / "hold.csv").read_text() == "second,ms\n1,2.5\n"
+    assert "xmlns=" in (tmp_path / "hold-1.svg").read_text()
     assert markdown in (tmp_path / "chaos.md").read_text()
     assert "1 request was lost" in (tmp_path / "chaos.html").read_text()

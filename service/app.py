@@ -9,17 +9,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from service.doors import RequireKey, error_response
-from service.engine import Engine
 from service.errors import ServiceError
-from service.gate import Gate
 from service.head import AnswerHead
-from service.lifecycle import Lifecycle
-from service.limits import Buffer
-from service.metrics import Metrics
 from service.middleware import ObserveRequests
-from service.observer import Observer
 from service.openapi import build_document
-from service.registry import Registry, load_registry
+from service.parts import Parts, build_parts, parts_of
 from service.routes import classify, health, models, page
 from service.schemas import ErrorAnswer, RequestErrorDetail
 from service.settings import Settings
@@ -33,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         BundleError: no bundle can be served, or there is none.
     """
+    parts = build_parts(settings, VERSION)
     app = FastAPI(
         title="Glimpse",
         version=VERSION,
@@ -44,19 +39,8 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are; asking for it took a while
     )
-    metrics = Metrics(VERSION, settings.workers)
-    app.state.settings = settings
-    app.state.metrics = metrics
-    app.state.registry = load_registry(
-        settings.artifacts, settings.default_model, settings.variant, settings.threads
-    )
-    app.state.engine = Engine(settings, metrics)
-    app.state.buffer = Buffer(settings.max_buffered_bytes)
-    app.state.lifecycle = Lifecycle()
-    app.state.observer = Observer(metrics, app.state.lifecycle)
-    app.state.gate = Gate(app.state.engine.light, app.state.observer)
-    _count_models(app.state.registry, metrics)
-    _add_middleware(app, settings)
+    app.state.parts = parts
+    _add_middleware(app, parts)
     for routes in (page, classify, models, health):
         app.include_router(routes.router)
     if settings.examples:
@@ -73,14 +57,16 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.engine.start()
-    app.state.metrics.note_ready()
+    parts = parts_of(app)
+    parts.engine.start()
+    parts.metrics.note_ready()
     yield
-    app.state.engine.close()
+    parts.engine.close()
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, parts: Parts) -> None:
     """The last one added is the first to see a request."""
+    settings = parts.settings
     app.add_middleware(AnswerHead)
     if settings.keys:
         app.add_middleware(RequireKey, keys=settings.keys)
@@ -92,14 +78,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["Authorization", "X-API-Key", "X-Request-ID", "Traceparent", "Content-Type"],
             expose_headers=["X-Request-ID", "Server-Timing", "Retry-After"],
         )
-    app.add_middleware(ObserveRequests, observer=app.state.observer)
-
-
-def _count_models(registry: Registry, metrics: Metrics) -> None:
-    for one in registry:
-        metrics.models.labels(one.manifest.name, one.manifest.version, one.variant_name).set(1)
-    for failure in registry.failures:
-        metrics.models.labels(failure.name, failure.version, "").set(0)
+    app.add_middleware(ObserveRequests, observer=parts.observer)
 
 
 async def _answer_service_error(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from service.documented import REQUEST_ID, failures
 from service.doors import OPEN_PATHS
 from service.errors import Overloaded, Unauthorized, UnsupportedFormat
 from service.imaging import encode_png
+from service.parts import parts_of
 from service.registry import Registry
 from service.routes.page import service_info
 from service.schemas import (
@@ -28,7 +29,6 @@ from service.schemas import (
     Status,
     data_url,
 )
-from service.settings import Settings
 
 Document = dict[str, Any]
 
@@ -70,7 +70,8 @@ def build_document(app: FastAPI) -> Document:
 
     An answer that this service can't give, such as 401 without keys, is not in it.
     """
-    settings: Settings = app.state.settings
+    parts = parts_of(app)
+    settings, registry = parts.settings, parts.registry
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -84,7 +85,7 @@ def build_document(app: FastAPI) -> Document:
         for operation in operations.values():
             if settings.keys and path not in OPEN_PATHS:
                 _ask_for_key(operation)
-            _name_models(operation, app.state.registry)
+            _name_models(operation, registry)
             media = next(iter(operation["responses"]["200"]["content"].values()))
             media["example"] = answers[path]
             _add_headers(operation)
@@ -97,7 +98,8 @@ def build_document(app: FastAPI) -> Document:
 
 def _answers(app: FastAPI) -> Document:
     """An answer to each call, from the code that makes the real ones."""
-    classifier = app.state.registry.default or next(iter(app.state.registry))
+    parts = parts_of(app)
+    classifier = parts.registry.default or next(iter(parts.registry))
     probabilities = _probabilities(len(classifier.class_names))
     outcomes = (probabilities, UnsupportedFormat())
     ok = Status(status="ok")
@@ -111,8 +113,8 @@ def _answers(app: FastAPI) -> Document:
         "/classes": ClassList.of(classifier),
         "/model/info": ModelInfo.of(classifier),
         "/model/examples": ExampleList(model=ModelName.of(classifier), examples=[data_url(png)]),
-        "/models": ModelList.of(app.state.registry),
-        "/health": Health.of(app.state.registry, app.state.lifecycle),
+        "/models": ModelList.of(parts.registry),
+        "/health": Health.of(parts.registry, parts.lifecycle),
         "/health/live": ok,
         "/health/ready": ok,
     }

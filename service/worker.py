@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.errors import BundleError
 from service.logs import configure_logging, ignore_pillows_warnings
+from service.parts import parts_of
 from service.protocol import GuardedProtocol
 from service.settings import Settings, read_settings
 
@@ -38,7 +39,7 @@ def main() -> int:
         print(f"service: {error}", file=sys.stderr)
         return 1
     if is_replacement:
-        app.state.metrics.restarts.inc()
+        parts_of(app).metrics.restarts.inc()
     with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:
         _Server(app, settings, supervisor).run(sockets=[listening])
     return 0
@@ -51,7 +52,7 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=GuardedProtocol.made(settings.header_seconds, app.state.gate),
+            http=GuardedProtocol.made(settings.header_seconds, parts_of(app).gate),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -61,7 +62,7 @@ class _Server(uvicorn.Server):
             backlog=2048,
         )
         super().__init__(config)
-        self._lifecycle = app.state.lifecycle
+        self._lifecycle = parts_of(app).lifecycle
         self._drain_seconds = settings.drain_seconds
         self._supervisor = supervisor
 

@@ -9,12 +9,8 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from service.classifier import Classifier
-from service.engine import Engine
 from service.errors import WrongArgument
-from service.lifecycle import Lifecycle
-from service.limits import Buffer
-from service.registry import Registry
-from service.settings import Settings
+from service.parts import parts_of
 from service.trace import Trace
 
 _ARGUMENTS = {
@@ -28,36 +24,6 @@ CHOOSES_MODEL: dict[str, Any] = {
         for name, text in _ARGUMENTS.items()
     ]
 }
-
-
-def registry_of(request: Request) -> Registry:
-    """The models that are loaded."""
-    registry: Registry = request.app.state.registry
-    return registry
-
-
-def settings_of(request: Request) -> Settings:
-    """How the service is set."""
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-def buffer_of(request: Request) -> Buffer:
-    """Where bodies are counted."""
-    buffer: Buffer = request.app.state.buffer
-    return buffer
-
-
-def lifecycle_of(request: Request) -> Lifecycle:
-    """Whether the service stops."""
-    lifecycle: Lifecycle = request.app.state.lifecycle
-    return lifecycle
-
-
-def engine_of(request: Request) -> Engine:
-    """What runs pictures through models."""
-    engine: Engine = request.app.state.engine
-    return engine
 
 
 def trace_of(request: Request) -> Trace:
@@ -81,7 +47,7 @@ def classifier_of(request: Request) -> Classifier:
         if name in given:
             raise WrongArgument(f"the argument {name!r} is there twice: give it once")
         given[name] = value
-    classifier = registry_of(request).get(given.get("model"), given.get("version"))
+    classifier = parts_of(request.app).registry.get(given.get("model"), given.get("version"))
     trace_of(request).model = (classifier.manifest.name, classifier.manifest.version)
     return classifier
 

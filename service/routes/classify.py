@@ -30,15 +30,8 @@ from service.limits import (
     too_many_images,
     unexpected_field,
 )
-from service.routes.asked import (
-    CHOOSES_MODEL,
-    answer,
-    buffer_of,
-    classifier_of,
-    engine_of,
-    settings_of,
-    trace_of,
-)
+from service.parts import parts_of
+from service.routes.asked import CHOOSES_MODEL, answer, classifier_of, trace_of
 from service.schemas import BatchClassification, Classification, DetailedClassification, ShortClassification
 
 _FAILURES = (
@@ -88,10 +81,10 @@ router = APIRouter(prefix="/classify", tags=["classify"])
 
 async def _classify(request: Request) -> tuple[Classifier, str | None, Classified]:
     """The model, the one picture's file name, and what became of it."""
-    classifier, engine, trace = classifier_of(request), engine_of(request), trace_of(request)
+    parts, classifier, trace = parts_of(request.app), classifier_of(request), trace_of(request)
     with trace.stage("read"):
-        upload = await read_picture(request, settings_of(request), buffer_of(request), engine.light.check)
-    return classifier, upload.filename, await engine.classify(classifier, upload.data, trace)
+        upload = await read_picture(request, parts.settings, parts.buffer, parts.engine.light.check)
+    return classifier, upload.filename, await parts.engine.classify(classifier, upload.data, trace)
 
 
 @router.post("", response_model=Classification, responses=_ONE_FAILS, openapi_extra=_ONE)
@@ -120,12 +113,11 @@ async def classify_details(request: Request) -> Response:
 @router.post("/batch", response_model=BatchClassification, responses=_MANY_FAIL, openapi_extra=_MANY)
 async def classify_batch(request: Request) -> Response:
     """Classify several pictures, each a multipart field `files`; one bad picture fails alone."""
-    classifier, engine, trace = classifier_of(request), engine_of(request), trace_of(request)
-    settings = settings_of(request)
+    parts, classifier, trace = parts_of(request.app), classifier_of(request), trace_of(request)
     with trace.stage("read"):
-        uploads = await read_pictures(request, settings, buffer_of(request), engine.light.check)
-    patience = Patience(request, settings.batch_seconds)
-    outcomes = await engine.classify_batch(
+        uploads = await read_pictures(request, parts.settings, parts.buffer, parts.engine.light.check)
+    patience = Patience(request, parts.settings.batch_seconds)
+    outcomes = await parts.engine.classify_batch(
         classifier, [upload.data for upload in uploads], trace, patience.go_on
     )
     names = [upload.filename for upload in uploads]

@@ -4,8 +4,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.documented import failures
-from service.metrics import Metrics
-from service.routes.asked import lifecycle_of, registry_of
+from service.parts import parts_of
 from service.schemas import Health, Status
 
 router = APIRouter(tags=["service"], responses=failures())
@@ -20,7 +19,8 @@ _STOPPING = {
 @router.get("/health")
 async def health(request: Request) -> Health:
     """An overview for people: "degraded" when a bundle is there that can't be served."""
-    return Health.of(registry_of(request), lifecycle_of(request))
+    parts = parts_of(request.app)
+    return Health.of(parts.registry, parts.lifecycle)
 
 
 @router.get("/health/live")
@@ -32,7 +32,7 @@ async def live() -> Status:
 @router.get("/health/ready", responses={503: {"model": Status, **_STOPPING}})
 async def ready(request: Request, response: Response) -> Status:
     """Pictures can be classified: the service listens only once every model is warm and checked."""
-    if lifecycle_of(request).is_stopping:
+    if parts_of(request.app).lifecycle.is_stopping:
         response.status_code = 503
         return Status(status="stopping")
     return Status(status="ok")
@@ -41,5 +41,4 @@ async def ready(request: Request, response: Response) -> Status:
 @router.get("/metrics", response_class=Response, responses={200: {"content": _TEXT}})
 def metrics(request: Request) -> Response:
     """Counters and histograms in Prometheus's text format."""
-    counted: Metrics = request.app.state.metrics
-    return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
+    return Response(parts_of(request.app).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

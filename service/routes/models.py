@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request
 
 from service.documented import failures
 from service.errors import UnknownModel, WrongArgument
-from service.routes.asked import CHOOSES_MODEL, classifier_of, registry_of
+from service.parts import parts_of
+from service.routes.asked import CHOOSES_MODEL, classifier_of
 from service.schemas import ClassList, ModelInfo, ModelList
 
 _FAILURES = failures(UnknownModel(), WrongArgument())
@@ -27,4 +28,4 @@ async def model_info(request: Request) -> ModelInfo:
 @router.get("/models", responses=failures())
 async def models(request: Request) -> ModelList:
     """The models that are loaded."""
-    return ModelList.of(registry_of(request))
+    return ModelList.of(parts_of(request.app).registry)

@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 from service.documented import failures
 from service.doors import PAGE_FILES
 from service.errors import UnknownModel, WrongArgument
-from service.routes.asked import CHOOSES_MODEL, classifier_of, settings_of
+from service.parts import parts_of
+from service.routes.asked import CHOOSES_MODEL, classifier_of
 from service.schemas import ExampleList, ServiceInfo
-from service.settings import Settings
 
 router = APIRouter(tags=["service"], responses=failures())
 examples_router = APIRouter(tags=["models"])
@@ -32,7 +32,7 @@ _PAGE_HEADERS = {
 @router.get("/", response_model=ServiceInfo, responses={200: {"content": _HTML}})
 async def index(request: Request) -> ServiceInfo | Response:
     """For browsers (`Accept: text/html`) a page to try it in; for others what this is and answers."""
-    if settings_of(request).page and "text/html" in request.headers.get("accept", ""):
+    if parts_of(request.app).settings.page and "text/html" in request.headers.get("accept", ""):
         return FileResponse(_STATIC / "index.html", headers=_PAGE_HEADERS)
     return service_info(request.app)
 
@@ -54,7 +54,7 @@ def add_page_files(app: FastAPI) -> None:
 
 def service_info(app: FastAPI) -> ServiceInfo:
     """What this is, and what it answers."""
-    settings: Settings = app.state.settings
+    settings = parts_of(app).settings
     endpoints = {
         "POST /classify": "classify a picture",
         "POST /classify/image": "the same, a short answer with all probabilities",

@@ -1,7 +1,7 @@
 """Settings in, a service of its own that answers at a URL out; it is stopped afterwards."""
 
 import os
-import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from service.health import Unhealthy, check
+
 _START_SECONDS = 60
 _STOP_SECONDS = 40
+_PAUSE_SECONDS = 0.05
 
 
 class StartError(Exception):
@@ -20,20 +23,22 @@ class StartError(Exception):
 
 @contextmanager
 def started_service(environment: Mapping[str, str], folder: Path | None = None) -> Iterator[str]:
-    """The URL of a service that this interpreter starts, once it listens.
+    """The URL of a service that this interpreter starts on a free port of 127.0.0.1, once it is ready.
 
     Args:
-        environment: all of its variables; GLIMPSE_PORT=0 has it take a free port.
+        environment: all of its variables but for its address.
         folder: where it is started; by default here.
 
     Raises:
-        StartError: it ended, or did not listen in time.
+        StartError: it ended, or was not ready in time.
     """
+    host, port = "127.0.0.1", str(_free_port())
+    given = {**environment, "GLIMPSE_HOST": host, "GLIMPSE_PORT": port}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "service"]
-        process = subprocess.Popen(command, cwd=folder, env=dict(environment), stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", "service"], cwd=folder, env=given, stderr=log)
         try:
-            yield _wait_for_url(process, log.fileno())
+            _wait_until_ready(process, given, log.fileno())
+            yield f"http://{host}:{port}"
         finally:
             process.terminate()
             try:
@@ -43,15 +48,22 @@ def started_service(environment: Mapping[str, str], folder: Path | None = None) 
                 process.wait()
 
 
-def _wait_for_url(process: "subprocess.Popen[bytes]", log: int) -> str:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", environment: Mapping[str, str], log: int) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        has_ended = process.poll() is not None
-        # At a place of its own: the service writes on where its own position is.
-        text = os.pread(log, 1 << 20, 0).decode("utf-8", "replace")
-        if found := re.search(r"listening on (http://[^\s\"]+)", text):
-            return found[1]
-        if has_ended:
-            raise StartError(f"the service did not start: {text.strip()}")
-        time.sleep(0.05)
+        try:
+            return check(environment)
+        except Unhealthy:
+            if process.poll() is not None:
+                # From its beginning: the service wrote on where its own position is.
+                said = os.pread(log, 1 << 20, 0).decode("utf-8", "replace").strip()
+                raise StartError(f"the service did not start: {said}") from None
+        time.sleep(_PAUSE_SECONDS)
     raise StartError(f"the service was not ready within {_START_SECONDS} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -75,7 +75,6 @@ def _settings() -> dict[str, str]:
     return given | {
         "GLIMPSE_ARTIFACTS": os.environ.get("GLIMPSE_ARTIFACTS") or str(_ROOT / "artifacts"),
         "GLIMPSE_DEFAULT_MODEL": "resnet",  # whatever models a user has put beside it
-        "GLIMPSE_PORT": "0",
         "GLIMPSE_LOG_FORMAT": "text",
         "GLIMPSE_DRAIN_SECONDS": "0",
     }

@@ -57,8 +57,6 @@ def serving(setup: Setup, target: float, environment: Mapping[str, str] = os.env
         "GLIMPSE_THREADS": str(setup.threads),
         "GLIMPSE_MAX_WAIT_MS": str(WAIT_SHARE * target),
         "GLIMPSE_MAX_BATCH": str(max(_BATCHES)),
-        "GLIMPSE_HOST": "127.0.0.1",
-        "GLIMPSE_PORT": "0",
         "GLIMPSE_API_KEYS": "",
         "GLIMPSE_DRAIN_SECONDS": "0",
     }

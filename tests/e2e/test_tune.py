@@ -33,7 +33,15 @@ def tune(artifacts: Path, *arguments: str, **variables: str) -> "subprocess.Comp
 def test_every_setup_is_tried_and_the_settings_are_added_to_the_file(artifacts: Path, tmp_path: Path) -> None:
     file = tmp_path / "glimpse.env"
     file.write_text("GLIMPSE_LOG_LEVEL=warning\n")
-    done = tune(artifacts, "--p95-ms", "2000", "--to", str(file), GLIMPSE_DEFAULT_MODEL="cnn")
+    done = tune(
+        artifacts,
+        "--p95-ms",
+        "2000",
+        "--to",
+        str(file),
+        GLIMPSE_DEFAULT_MODEL="cnn",
+        GLIMPSE_LOG_LEVEL="error",
+    )
     assert done.returncode == 0, done.stderr
     tried = {(int(workers), int(threads)) for workers, threads, *_ in LEVEL.findall(done.stdout)}
     assert tried == {(setup.workers, setup.threads) for setup in candidates(usable_cpus())}

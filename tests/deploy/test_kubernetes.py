@@ -36,6 +36,7 @@ OWN_KINDS = {
     "ServiceMonitor",
     "PrometheusRule",
 }  # the Prometheus operator's, of which Kubernetes has no schema
+SCALING = ROOT / "docs" / "scaling.md"
 WORKER_BYTES = 100_000_000  # of one that does nothing
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 
@@ -226,8 +227,7 @@ def test_keys_come_from_a_secret_that_nobody_has_committed() -> None:
     assert variable["name"] == "GLIMPSE_API_KEYS"
     (endpoint,) = only("production", "ServiceMonitor")["spec"]["endpoints"]
     assert every("production", "Secret") == []
-    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-    (making,) = re.findall(r"^kubectl create secret generic .*$", page, re.MULTILINE)
+    (making,) = re.findall(r"^kubectl create secret generic .*$", SCALING.read_text("utf-8"), re.MULTILINE)
     for reference in (variable["valueFrom"]["secretKeyRef"], endpoint["authorization"]["credentials"]):
         assert f" {reference['name']} " in making
         assert f" --from-literal={reference['key']}=" in making
@@ -246,8 +246,16 @@ def test_ingress_leads_to_every_path_but_that_of_the_metrics(client: httpx.Clien
 def test_ingress_passes_on_as_nginx_does() -> None:
     for name, value in only("production", "Ingress")["metadata"]["annotations"].items():
         option = name.partition("/")[2].replace("-", "_")
-        if option.startswith("proxy_") and option != "proxy_body_size":
-            assert directive(option).removesuffix("s") == value, name
+        if option.startswith("proxy_"):
+            there = {"proxy_body_size": "client_max_body_size"}.get(option, option)
+            assert directive(there).removesuffix("s") == value, name
+
+
+def test_certificate_comes_from_a_secret_that_the_page_makes() -> None:
+    ingress = only("production", "Ingress")
+    (tls,) = ingress["spec"]["tls"]
+    (making,) = re.findall(r"^kubectl create secret tls .*$", SCALING.read_text("utf-8"), re.MULTILINE)
+    assert f" {tls['secretName']} --namespace {ingress['metadata']['namespace']} " in making
 
 
 def leads(rules: list[Manifest], path: str) -> bool:

@@ -169,13 +169,26 @@ def create_nowhere(command: Command, _: World) -> None:
     call_kubectl([*split_words(command)[1:], "--dry-run=client"])
 
 
-def call_kubectl(words: Words) -> None:
+def create_certificate_nowhere(command: Command, world: World) -> None:
+    """Without a cluster, with a certificate that is made for it."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl")
+    words = split_words(command)
+    given = {option: words[words.index(option) + 1] for option in ("--cert", "--key")}
+    request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=glimpse.example.com"
+    files = ("-out", given["--cert"], "-keyout", given["--key"])
+    subprocess.run([openssl, *request.split(), *files], cwd=world.folder, check=True, capture_output=True)
+    call_kubectl([*words[1:], "--dry-run=client"], world.folder)
+
+
+def call_kubectl(words: Words, folder: Path = ROOT) -> None:
     """Where there is one."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("needs kubectl (Debian's kubernetes-client)")
     done = subprocess.run(
-        [kubectl, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [kubectl, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
 
@@ -241,6 +254,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
     (r"\.venv/dev/bin/torchrun\b", share),
     (r"\.venv/dev/bin/locust\b", parse_for_locust),
     (r"kubectl (kustomize|apply --kustomize)\b", render_manifests),
+    (r"kubectl create secret tls\b", create_certificate_nowhere),
     (r"kubectl create\b", create_nowhere),
     (r"(apt-get|cp|docker|kubectl|nginx|promtool|rm|\.venv/dev/bin/(ruff|mypy))\b", find_files),
 )

@@ -93,11 +93,25 @@ def test_settings_are_ones_that_the_service_takes_and_it_has_the_time_to_stop(
     glimpse = SERVICES["glimpse"]
     for name, value in glimpse["environment"].items():
         assert name.startswith(PREFIX)
-        monkeypatch.setenv(name, re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value))
+        monkeypatch.setenv(name, value)
     settings = read_settings()
+    assert settings.host == "0.0.0.0"  # noqa: S104 - the container's own
+    assert [port.split(":")[-1] for port in glimpse["ports"]] == [str(settings.port)]
     assert str(settings.artifacts) in mounts("glimpse")
     patience = settings.drain_seconds + settings.grace_seconds + _KILL_AFTER
     assert seconds(glimpse["stop_grace_period"]) > patience
+
+
+def test_a_file_may_have_every_other_setting() -> None:
+    glimpse = SERVICES["glimpse"]
+    assert glimpse["env_file"] == [{"path": "glimpse.env", "required": False}]
+    # What stands here wins over the file, even where it is empty because the shell has nothing.
+    assert [name for name, value in glimpse["environment"].items() if not value or "$" in value] == []
+
+
+def test_image_is_built_with_arguments_that_it_takes() -> None:
+    taken = re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert SERVICES["glimpse"]["build"]["args"].keys() <= set(taken)
 
 
 def test_each_asks_the_others_where_they_are() -> None:

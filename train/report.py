@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -109,6 +110,12 @@ def present(report: DataReport, *, strict: bool) -> None:
         logger.warning("%s", problem)
     if problems and strict:
         raise DataError(f"the data has {len(problems)} kinds of problems (above), and --strict allows none")
+
+
+def remind(report: DataReport, file: Path) -> None:
+    """Log the problems once more, after epochs of other lines; `file` has what they concern."""
+    for problem in report.problems():
+        logger.warning("%s; see %s", problem.partition("\n")[0].removesuffix(":"), file)
 
 
 def _listed(names: Sequence[str]) -> str:

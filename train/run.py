@@ -9,14 +9,14 @@ import torch
 
 from train.checkpoint import Facts
 from train.data import Dataset, load_dataset
-from train.folder import RunFolder, check_folder
+from train.folder import DATA, RunFolder, check_folder
 from train.hardware import find_hardware
 from train.loop import TrainingError, fit
 from train.networks import build_network, check_input, count_parameters
 from train.parallel import Parallel, join_processes
 from train.provenance import git_commit, library_versions
 from train.recipes import Recipe
-from train.report import present
+from train.report import present, remind
 from train.sources import list_pictures
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ def train_network(job: Job) -> None:
                 "test accuracy %.2f%% on %d pictures; weights, curves and mistakes in %s",
                 *(100 * accuracy, len(dataset.test), job.folder),
             )
+            remind(dataset.report, job.folder / DATA)
 
 
 def _prepare(job: Job, parallel: Parallel) -> Dataset:

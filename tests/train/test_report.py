@@ -5,7 +5,7 @@ import pytest
 
 from tests.support import Shapes
 from train.data import load_dataset
-from train.report import DataReport, present
+from train.report import DataReport, present, remind
 from train.sources import DataError, list_pictures
 
 
@@ -58,6 +58,14 @@ def test_strict_makes_problems_fatal(own: Path, tmp_path: Path, caplog: pytest.L
     assert "broken.png" in caplog.text
     with pytest.raises(DataError, match="1 kinds of problems"):
         present(report, strict=True)
+
+
+def test_problems_are_told_again_at_the_end(
+    own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (own / "train" / "red bar" / "broken.png").write_bytes(b"no")
+    remind(report_on(own, tmp_path), Path("runs/own/data.json"))
+    assert caplog.messages == ["1 unreadable files are left out; see runs/own/data.json"]
 
 
 def test_many_classes_show_the_largest_and_the_smallest(caplog: pytest.LogCaptureFixture) -> None:

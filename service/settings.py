@@ -19,6 +19,7 @@ PREFIX = "GLIMPSE_"
 # Pillow's own bound against decompression bombs, above which it refuses whatever we allow.
 _PILLOW_MAX_PIXELS = 178_000_000
 _MOST_SECONDS = 3600
+_LEAST_HANG_SECONDS = 3  # a worker says once a second that it answers
 _LEAST_DECODE_BYTES = 30_000_000  # holds a body of the default limit, and some pixels
 Seconds = Annotated[float, Field(le=_MOST_SECONDS, allow_inf_nan=False)]
 _ORIGIN = re.compile(r"\*|https?://[^/\s?#@]+")
@@ -90,6 +91,9 @@ class Settings(BaseSettings):
         ge=1,
         le=_MOST_SECONDS,
         description="longest pause between a connection's requests; make it longer than a proxy's",
+    )
+    hang_seconds: Seconds = Field(
+        30, ge=_LEAST_HANG_SECONDS, description="longest silence of a worker before it is killed and replaced"
     )
     drain_seconds: Seconds = Field(
         1, ge=0, description="time to go on answering after SIGTERM while /health/ready says 503"

@@ -1,13 +1,11 @@
-"""Starts worker processes on one socket, starts anew those that die, and stops all when asked to."""
+"""Starts worker processes on one socket, replaces those that die or hang, and stops all when asked to."""
 
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from service.cpus import usable_cpus
 from service.settings import Settings
+from service.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +23,7 @@ _STOP = {signal.SIGTERM, signal.SIGINT}
 _WATCHED = {*_STOP, signal.SIGCHLD}
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds before a worker that failed to start is tried again
+_LONGEST_LOOK = 1.0  # seconds from one look at the workers to the next, unless this process was stopped
 _KILL_AFTER = 5  # seconds over what a worker may take to stop
 
 
@@ -31,49 +31,15 @@ class AddressError(Exception):
     """The address can't be listened on."""
 
 
-class _Worker:
-    """One process, and the pipe by which it says that it is ready and learns that we are gone."""
-
-    def __init__(
-        self, number: int, listener: socket.socket, environment: dict[str, str], *, is_replacement: bool
-    ) -> None:
-        self.number = number
-        self.is_ready = False
-        ours, theirs = socket.socketpair()
-        self._link = ours
-        with theirs:
-            descriptors = (listener.fileno(), theirs.fileno())
-            arguments = (number, *descriptors, int(is_replacement))
-            try:
-                # A group of its own: Ctrl+C in a terminal is for the supervisor, which then stops all.
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "service.worker", *map(str, arguments)],
-                    env=environment,
-                    pass_fds=descriptors,
-                    process_group=0,
-                )
-            except OSError:
-                ours.close()
-                raise
-
-    def check_ready(self, timeout: float) -> bool:
-        """Whether the worker has said that it answers, or says so within `timeout` seconds."""
-        if not self.is_ready and select.select([self._link], [], [], timeout)[0]:
-            self.is_ready = bool(self._link.recv(1))
-        return self.is_ready
-
-    def close(self) -> None:
-        self._link.close()
-
-
 class Supervisor:
     """Keeps settings.workers processes answering on one socket."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._pauses: dict[int, float] = {}
         self._due: dict[int, float] = {}  # when a worker that failed is to be started again
+        self._looked = time.monotonic()  # when it was last seen to whether the workers answer
         self._is_asked_to_stop = False
 
     def run(self) -> int:
@@ -102,7 +68,7 @@ class Supervisor:
         first = self._start(0)
         if first is None:
             return 1
-        while not first.check_ready(0.05):
+        while not first.listen(0.05):
             if first.process.poll() is not None:
                 return first.process.returncode
             if self._is_asked_to_stop or signal.sigpending() & _STOP:
@@ -110,6 +76,7 @@ class Supervisor:
         self._announce()
         self._due = dict.fromkeys(range(1, self._settings.workers), 0.0)
         while True:
+            self._kill_hung()
             self._replace_dead()
             self._reap_orphans()
             asked = signal.sigtimedwait(_WATCHED, 0.2)
@@ -120,14 +87,14 @@ class Supervisor:
     def _note_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._is_asked_to_stop = True
 
-    def _start(self, number: int) -> _Worker | None:
+    def _start(self, number: int) -> WorkerProcess | None:
         """Start it, or have it tried again later where there is no descriptor, process or memory for it."""
         environment = {name: value for name, value in os.environ.items() if name != _METRICS_VARIABLE}
         if self._metrics is not None:
             environment[_METRICS_VARIABLE] = self._metrics
         is_replacement = number in self._pauses
         try:
-            worker = _Worker(number, self._listener, environment, is_replacement=is_replacement)
+            worker = WorkerProcess(number, self._listener, environment, is_replacement=is_replacement)
         except OSError as error:
             logger.error("worker %d can't be started: %s", number, error.strerror)  # noqa: TRY400 - says it all
             self._postpone(number, has_worked=False)
@@ -146,9 +113,19 @@ class Supervisor:
             usable_cpus(),
         )
 
+    def _kill_hung(self) -> None:
+        """End those that have been silent for too long: what waits for one would wait for ever."""
+        now = time.monotonic()
+        # While we were stopped ourselves, as a container can be, so may they have been: that is no silence.
+        passed = min(now - self._looked, _LONGEST_LOOK)
+        self._looked = now
+        for worker in self._workers.values():
+            if worker.listen(0) and worker.count_silence(passed) > self._settings.hang_seconds:
+                logger.error("worker %d does not answer any more: killed", worker.number)
+                worker.kill()
+
     def _replace_dead(self) -> None:
         for number, worker in list(self._workers.items()):
-            worker.check_ready(0)
             if worker.process.poll() is None:
                 continue
             self._bury(worker)
@@ -165,7 +142,7 @@ class Supervisor:
         self._pauses[number] = min(2 * pause, _LONGEST_PAUSE) if pause else _FIRST_PAUSE
         self._due[number] = time.monotonic() + pause
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: WorkerProcess) -> None:
         del self._workers[worker.number]
         worker.close()
         if self._metrics is not None:

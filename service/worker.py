@@ -1,6 +1,7 @@
 """`python -m service.worker`: one of a supervisor's processes; loads the models, then answers."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -22,6 +23,7 @@ from service.settings import Settings, read_settings
 logger = logging.getLogger(__name__)
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
+_BEAT_SECONDS = 1.0
 
 
 def main() -> int:
@@ -67,7 +69,7 @@ class _Server(uvicorn.Server):
         self._supervisor = supervisor
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then tell the supervisor, whose end of the link also tells when it is gone."""
+        """Listen, then tell the supervisor so again and again; its end of the link tells when it is gone."""
         await super().startup(sockets)
         # What is here by now stays: looking it through for garbage would hold up answers.
         gc.collect()
@@ -75,7 +77,14 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._supervisor.settimeout(0)
         self._loop.add_reader(self._supervisor, os.kill, os.getpid(), signal.SIGTERM)
-        self._supervisor.send(b"1")
+        self._beat()
+
+    def _beat(self) -> None:
+        """Say that the event loop still turns, which it does until the last answer."""
+        # Where the link is full the supervisor is stopped, and where it is broken it is gone.
+        with contextlib.suppress(OSError):
+            self._supervisor.send(b"1")
+        self._loop.call_later(_BEAT_SECONDS, self._beat)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop as uvicorn does, and no longer mind the supervisor."""

@@ -26,6 +26,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         BundleError: no bundle can be served, or there is none.
+        SettingsError: the default model is not among them, or has to be named.
     """
     parts = build_parts(settings, VERSION)
     app = FastAPI(

@@ -9,7 +9,7 @@ from pathlib import Path
 from service.logs import configure_logging
 from service.settings import SettingsError, describe_settings, read_settings
 from service.settings_file import load_settings
-from service.supervisor import AddressError, Supervisor
+from service.supervisor import Supervisor
 from service.tune import command as tune
 
 
@@ -19,27 +19,19 @@ def run(given: Sequence[str] | None = None) -> int:
     try:
         if arguments.settings:
             load_settings(arguments.settings)
+        if arguments.command == "tune":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+            return tune.run(arguments)
+        return _serve()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    if arguments.command == "tune":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-        return tune.run(arguments)
-    return _serve()
 
 
 def _serve() -> int:
-    try:
-        settings = read_settings()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
+    settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
-    try:
-        return Supervisor(settings).run()
-    except AddressError as error:
-        print(f"service: {error}", file=sys.stderr)
-        return 1
+    return Supervisor(settings).run()
 
 
 def _parse(given: Sequence[str] | None = None) -> argparse.Namespace:

@@ -33,6 +33,7 @@ def build_parts(settings: Settings, version: str) -> Parts:
 
     Raises:
         BundleError: no bundle can be served, or there is none.
+        SettingsError: the default model is not among them, or has to be named.
     """
     metrics = Metrics(version, settings.workers)
     registry = load_registry(settings.artifacts, settings.default_model, settings.variant, settings.threads)

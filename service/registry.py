@@ -9,6 +9,7 @@ from typing import Literal
 from service.bundle import VariantName, read_bundle
 from service.classifier import Classifier, open_classifier
 from service.errors import BundleError, UnknownModel
+from service.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ def load_registry(
     all have the same classes.
 
     Raises:
-        BundleError: there is no bundle, none can be served, or the default is not among them.
+        BundleError: there is no bundle, or none can be served.
+        SettingsError: `default_model` is not among them, or has to be named.
     """
     folders = sorted(filter(Path.is_dir, artifacts.glob("[!.]*/[!.]*")), key=_model_and_version)
     if not folders:
@@ -109,12 +111,12 @@ def _choose_default(newest: dict[str, Classifier], wanted: str | None, failed: s
     names = ", ".join(newest)
     # One that failed to load is still the default: no other takes its place unasked.
     if wanted is not None and wanted not in newest.keys() | failed:
-        raise BundleError(f"GLIMPSE_DEFAULT_MODEL={wanted}: not loaded; choose one of {names}")
+        raise SettingsError(f"GLIMPSE_DEFAULT_MODEL={wanted}: not loaded; choose one of {names}")
     if wanted is not None:
         return wanted
     if len({classifier.class_names for classifier in newest.values()}) > 1:
         # Accuracies on different data sets say nothing about which is better.
-        raise BundleError(f"the models {names} have different classes: name one in GLIMPSE_DEFAULT_MODEL")
+        raise SettingsError(f"the models {names} have different classes: name one in GLIMPSE_DEFAULT_MODEL")
     return max(newest, key=lambda name: newest[name].variant.accuracy)
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from prometheus_client.multiprocess import mark_process_dead
 
 from service.cpus import usable_cpus
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,6 @@ _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds before a worker that failed to start is tried again
 _LONGEST_LOOK = 1.0  # seconds from one look at the workers to the next, unless this process was stopped
 _KILL_AFTER = 5  # seconds over what a worker may take to stop
-
-
-class AddressError(Exception):
-    """The address can't be listened on."""
 
 
 class Supervisor:
@@ -49,7 +45,7 @@ class Supervisor:
             0 after that; the status of the first worker if it can't serve anything, 1 if it can't be started.
 
         Raises:
-            AddressError: the address can't be listened on.
+            SettingsError: the address can't be listened on.
         """
         # Blocked, signals wait until they are asked for; every worker lets them through again for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
@@ -199,13 +195,13 @@ def _bind(settings: Settings) -> socket.socket:
         )[0]
         listener = socket.socket(family)
     except OSError as error:
-        raise AddressError(_says(settings, error)) from error
+        raise SettingsError(_says(settings, error)) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise AddressError(_says(settings, error)) from error
+        raise SettingsError(_says(settings, error)) from error
     return listener
 
 

@@ -18,7 +18,7 @@ from service.errors import BundleError
 from service.logs import configure_logging, ignore_pillows_warnings
 from service.parts import parts_of
 from service.protocol import GuardedProtocol
-from service.settings import Settings, read_settings
+from service.settings import Settings, SettingsError, read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
         app = create_app(settings)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     except BundleError as error:
         print(f"service: {error}", file=sys.stderr)
         return 1

@@ -43,8 +43,21 @@ def test_changed_graph_stops_the_start(artifacts: Path, tmp_path: Path) -> None:
 def test_port_in_use_stops_the_start_with_one_sentence(server: str) -> None:
     port = server.rpartition(":")[2]
     done = start(GLIMPSE_PORT=port)
-    assert done.returncode == 1
-    assert f"GLIMPSE_PORT={port}: Address already in use; choose another" in done.stderr
+    assert done.returncode == 2
+    assert f"GLIMPSE_PORT={port}: Address already in use; choose another\n" in done.stderr
+
+
+def test_unknown_host_stops_the_start_with_one_sentence() -> None:
+    done = start(GLIMPSE_HOST="nowhere.invalid")
+    assert done.returncode == 2
+    assert done.stderr.startswith("GLIMPSE_HOST=nowhere.invalid GLIMPSE_PORT=8000: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_default_model_that_is_not_there_stops_the_start_naming_it(artifacts: Path) -> None:
+    done = start(GLIMPSE_ARTIFACTS=str(artifacts), GLIMPSE_DEFAULT_MODEL="vit", GLIMPSE_LOG_LEVEL="error")
+    assert done.returncode == 2
+    assert done.stderr == "GLIMPSE_DEFAULT_MODEL=vit: not loaded; choose one of cnn, resnet\n"
 
 
 def test_sigterm_ends_it_with_status_0() -> None:

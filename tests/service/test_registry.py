@@ -7,6 +7,7 @@ import pytest
 from service.bundle import sha256
 from service.errors import BundleError, UnknownModel
 from service.registry import load_registry
+from service.settings import SettingsError
 from tests.support import newest
 
 
@@ -53,7 +54,9 @@ def test_models_of_different_classes_need_a_default(artifacts: Path, tmp_path: P
         source = newest(artifacts / model)
         shutil.copytree(source, tmp_path / model / source.name)
     rename_a_class(newest(tmp_path / "cnn"))
-    with pytest.raises(BundleError, match="cnn, resnet have different classes: name one in GLIMPSE_DEFAULT"):
+    with pytest.raises(
+        SettingsError, match="cnn, resnet have different classes: name one in GLIMPSE_DEFAULT"
+    ):
         load_registry(tmp_path, None)
     assert load_registry(tmp_path, "cnn").default_model == "cnn"
 
@@ -93,7 +96,7 @@ def test_default_that_failed_is_not_replaced_unasked(artifacts: Path, versions: 
 
 
 def test_unknown_default_names_those_loaded(artifacts: Path) -> None:
-    with pytest.raises(BundleError, match=r"GLIMPSE_DEFAULT_MODEL=vit: .*cnn, resnet"):
+    with pytest.raises(SettingsError, match=r"GLIMPSE_DEFAULT_MODEL=vit: .*cnn, resnet"):
         load_registry(artifacts, "vit")
 
 

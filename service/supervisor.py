@@ -49,7 +49,7 @@ class Supervisor:
         """
         # Blocked, signals wait until they are asked for; every worker lets them through again for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        # NumPy has threads of its own by now, which block nothing: a signal may come to one of them.
+        # NumPy may have threads of its own by now, which block nothing: a signal may come to one of them.
         for stop in _STOP:
             signal.signal(stop, self._note_stop)
         with _bind(self._settings) as listener, _make_folder() as metrics:

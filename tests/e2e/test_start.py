@@ -6,6 +6,9 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from chaos.processes import children, family
 from loadtest.server import running_service
 from tests.support import ROOT, newest, service_command
 
@@ -58,6 +61,18 @@ def test_default_model_that_is_not_there_stops_the_start_naming_it(artifacts: Pa
     done = start(GLIMPSE_ARTIFACTS=str(artifacts), GLIMPSE_DEFAULT_MODEL="vit", GLIMPSE_LOG_LEVEL="error")
     assert done.returncode == 2
     assert done.stderr == "GLIMPSE_DEFAULT_MODEL=vit: not loaded; choose one of cnn, resnet\n"
+
+
+def test_only_workers_have_threads(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread a CPU of the host in each process would be more than a container may have."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_WORKERS": "1"}
+    with running_service(service_command(), settings) as service:
+        (worker,) = children(service.process.pid)
+        others = [pid for pid in family(service.process.pid) if pid != worker]
+        assert len(others) > 1
+        assert {len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in others} == {1}
 
 
 def test_sigterm_ends_it_with_status_0() -> None:

@@ -56,7 +56,7 @@ def _run(lab: Lab, extent: int) -> Outcome:
             artifacts = Path(folder) / "artifacts"
             models = _copy_newest(artifacts)
             spoil(artifacts / models[0])
-            breaches += [f"{name}: {one}" for one in _check_others_serve(lab, artifacts, models[0])]
+            breaches += [f"{name}: {one}" for one in _check_others_serve(lab, artifacts, *models)]
         lab.say(f"{number} of {extent} ways: {name}")
     with tempfile.TemporaryDirectory() as folder:
         artifacts = Path(folder) / "artifacts"
@@ -89,9 +89,10 @@ def _age(folder: Path) -> int:
     return int(folder.name) if folder.name.isdecimal() else -1
 
 
-def _check_others_serve(lab: Lab, artifacts: Path, spoilt: str) -> list[str]:
+def _check_others_serve(lab: Lab, artifacts: Path, spoilt: str, *others: str) -> list[str]:
     """What is wrong, a sentence each."""
-    with lab.service({_ARTIFACTS: str(artifacts), "GLIMPSE_WORKERS": "1"}) as subject:
+    asked_for = {"GLIMPSE_DEFAULT_MODEL": others[0].partition("/")[0]}
+    with lab.service({_ARTIFACTS: str(artifacts), "GLIMPSE_WORKERS": "1", **asked_for}) as subject:
         with crowd(lambda: subject.address, 1) as asked:
             eventually(lambda: len(asked) >= 10, 10)
         health = json.loads(subject.address.get("/health").text)

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from chaos import processes
@@ -96,13 +95,7 @@ class Lab:
             ServerError: it did not start.
         """
         given = {**_SETTINGS, **settings}
-
-        def start(
-            command: Sequence[str], log: Path | None = None
-        ) -> contextlib.AbstractContextManager[Service]:
-            return running_service(command, given, log)
-
-        with own_service([*wrap, *self._command()], start) as service:
+        with own_service([*wrap, *self._command()], running_service, given) as service:
             subject = Subject(service)
             workers = int(given["GLIMPSE_WORKERS"])
             if not eventually(lambda: subject.ready_workers() == workers, START_SECONDS):

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from loadtest.server import running_service
-from tests.support import ROOT, Shapes, service_command
+from tests.support import ROOT, Shapes, newest, rename_a_class, service_command
 from tests.turns import turn
 
 DEFAULT_DATA = ROOT.parent / "shared" / "cifar10"
@@ -58,6 +58,17 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artifacts")
     for model in ("resnet", "cnn"):
         shutil.copytree(ROOT / "artifacts" / model, folder / model)
+    return folder
+
+
+@pytest.fixture
+def mixed(artifacts: Path, tmp_path: Path) -> Path:
+    """The committed models' newest bundles, of which cnn calls one class otherwise."""
+    folder = tmp_path / "mixed"
+    for model in ("resnet", "cnn"):
+        source = newest(artifacts / model)
+        shutil.copytree(source, folder / model / source.name)
+    rename_a_class(newest(folder / "cnn"))
     return folder
 
 

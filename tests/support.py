@@ -1,6 +1,7 @@
 """Made pictures and commands that several tests share."""
 
 import io
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 from prometheus_client.parser import text_string_to_metric_families
 from torch import nn
 
+from service.bundle import sha256
 from service.errors import InternalError, ServiceError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +28,15 @@ def service_command() -> list[str]:
 def newest(model: Path) -> Path:
     """The highest version of artifacts/<model>."""
     return max(model.iterdir(), key=lambda folder: int(folder.name))
+
+
+def rename_a_class(bundle: Path) -> None:
+    """In the graphs too, which name their classes; as long a name leaves their other bytes where they are."""
+    for graph in bundle.glob("*.onnx"):
+        graph.write_bytes(graph.read_bytes().replace(b"airplane", b"airliner"))
+    manifest = json.loads((bundle / "manifest.json").read_text().replace("airplane", "airliner"))
+    manifest["files"] = {name: sha256((bundle / name).read_bytes()) for name in manifest["files"]}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
 def encode(image: Image.Image, file_format: str = "PNG", **options: object) -> bytes:

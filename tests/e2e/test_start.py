@@ -63,6 +63,12 @@ def test_default_model_that_is_not_there_stops_the_start_naming_it(artifacts: Pa
     assert done.stderr == "GLIMPSE_DEFAULT_MODEL=vit: not loaded; choose one of cnn, resnet\n"
 
 
+def test_models_of_different_classes_without_a_default_stop_the_start(mixed: Path) -> None:
+    done = start(GLIMPSE_ARTIFACTS=str(mixed), GLIMPSE_LOG_LEVEL="error")
+    assert done.returncode == 2
+    assert "have different classes: name one in GLIMPSE_DEFAULT_MODEL\n" in done.stderr
+
+
 def test_only_workers_have_threads(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread a CPU of the host in each process would be more than a container may have."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):

@@ -1,6 +1,6 @@
 """A file of NAME=VALUE lines in, environment variables out; and some of its lines written anew.
 
-The form is that of `docker run --env-file` and of systemd's EnvironmentFile.
+`docker run --env-file` and systemd's EnvironmentFile read plain lines in the same way.
 """
 
 import os
@@ -13,14 +13,14 @@ from pathlib import Path
 from dotenv import set_key
 from dotenv.parser import parse_stream
 
-from service.settings import SettingsError
+from service.settings import PREFIX, SettingsError
 
 
 def load_settings(file: Path) -> None:
     """Set the variables that the file names and the environment does not have.
 
     Raises:
-        SettingsError: the file can't be read, or has a line of another form.
+        SettingsError: the file can't be read, or has a line of another form or a name that is not ours.
     """
     for name, value in _parse(file).items():
         os.environ.setdefault(name, value)
@@ -83,10 +83,13 @@ def _parse(file: Path) -> dict[str, str]:
         raise SettingsError(f"settings {str(file)!r} can't be read: it is no UTF-8 text") from error
     values = {}
     for binding in bindings:
+        where = f"settings {str(file)!r}, line {binding.original.line}"
         if binding.error or (binding.key and binding.value is None):
             # The line may hold a key that is no business of whoever reads the log.
+            raise SettingsError(f"{where}: not of the form NAME=VALUE")
+        if binding.key and not binding.key.startswith(PREFIX):
             raise SettingsError(
-                f"settings {str(file)!r}, line {binding.original.line}: not of the form NAME=VALUE"
+                f"{where}: {binding.key} is no setting, for its name would begin with {PREFIX}"
             )
         if binding.key and binding.value is not None:
             values[binding.key] = binding.value

@@ -39,6 +39,17 @@ def test_line_of_another_form_is_refused_by_its_number(file: Path, line: str) ->
     assert "GLIMPSE_WORKERS" not in os.environ
 
 
+@pytest.mark.parametrize("name", ["GLIMSPE_WORKERS", "TMPDIR"])
+def test_name_that_is_none_of_ours_is_refused_without_its_value(file: Path, name: str) -> None:
+    file.write_text(f"GLIMPSE_THREADS=1\n{name}=/secret\n")
+    with pytest.raises(
+        SettingsError, match=rf"glimpse\.env', line 2: {name} is no setting, .* GLIMPSE_"
+    ) as told:
+        load_settings(file)
+    assert "/secret" not in str(told.value)
+    assert "GLIMPSE_THREADS" not in os.environ
+
+
 @pytest.mark.parametrize(
     ("content", "says"), [(None, "No such file or directory"), (b"\xff\xfe", "it is no UTF-8 text")]
 )

@@ -194,7 +194,7 @@ def _bind(settings: Settings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a name with a part that is empty or too long
         raise SettingsError(_says(settings, error)) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -205,5 +205,6 @@ def _bind(settings: Settings) -> socket.socket:
     return listener
 
 
-def _says(settings: Settings, error: OSError) -> str:
-    return f"GLIMPSE_HOST={settings.host} GLIMPSE_PORT={settings.port}: {error.strerror}; choose another"
+def _says(settings: Settings, error: OSError | UnicodeError) -> str:
+    reason = error.strerror if isinstance(error, OSError) else "no name of a host"
+    return f"GLIMPSE_HOST={settings.host} GLIMPSE_PORT={settings.port}: {reason}; choose another"

@@ -50,10 +50,11 @@ def test_port_in_use_stops_the_start_with_one_sentence(server: str) -> None:
     assert f"GLIMPSE_PORT={port}: Address already in use; choose another\n" in done.stderr
 
 
-def test_unknown_host_stops_the_start_with_one_sentence() -> None:
-    done = start(GLIMPSE_HOST="nowhere.invalid")
+@pytest.mark.parametrize("host", ["nowhere.invalid", "no..host"])
+def test_unknown_host_stops_the_start_with_one_sentence(host: str) -> None:
+    done = start(GLIMPSE_HOST=host)
     assert done.returncode == 2
-    assert done.stderr.startswith("GLIMPSE_HOST=nowhere.invalid GLIMPSE_PORT=8000: ")
+    assert done.stderr.startswith(f"GLIMPSE_HOST={host} GLIMPSE_PORT=8000: ")
     assert done.stderr.count("\n") == 1
 
 

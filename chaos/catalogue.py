@@ -5,6 +5,7 @@ from chaos import (
     clock,
     connections,
     disk,
+    hang,
     kill,
     memory,
     mutants,
@@ -19,6 +20,7 @@ EXPERIMENTS = {
     one.name: one
     for one in (
         kill.EXPERIMENT,
+        hang.EXPERIMENT,
         rolling.EXPERIMENT,
         slow.EXPERIMENT,
         overload.EXPERIMENT,

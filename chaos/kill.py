@@ -3,8 +3,9 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from chaos.crowd import Asked, crowd, not_answered, times_of
 from chaos.experiment import Experiment, Outcome
@@ -18,7 +19,7 @@ _CALM_SECONDS = 1.0  # before the first one, and after each
 
 @dataclass(frozen=True)
 class Kill:
-    """From when a worker may have been dying to when it was dead, and what it took to have another."""
+    """From when a worker may have been ending to when it did nothing, and what it took to have another."""
 
     began: float
     dead: float
@@ -30,31 +31,52 @@ class Kill:
 
 
 def _run(lab: Lab, extent: int) -> Outcome:
+    return end_workers(lab, extent, signal.SIGKILL, BACK_SECONDS)
+
+
+def end_workers(
+    lab: Lab,
+    extent: int,
+    end: signal.Signals,
+    patience: float,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Outcome:
+    """Send workers a signal after which they do nothing more, one after the other, while others ask.
+
+    Args:
+        lab: what starts the service.
+        extent: how many.
+        end: the signal.
+        patience: seconds until there have to be as many again.
+        settings: of the service.
+    """
     # Who can't be answered at once is to wait: what is refused is not lost, but would hide what is.
-    with lab.service({"GLIMPSE_MAX_WAIT_MS": "5000"}) as subject:
+    with lab.service({"GLIMPSE_MAX_WAIT_MS": "5000", **settings}) as subject:
         kills = []
         with crowd(lambda: subject.address, _SENDERS) as asked:
             time.sleep(_CALM_SECONDS)
             for number in range(extent):
-                kills.append(_kill(subject, subject.workers()[number % WORKERS]))
-                lab.say(f"{number + 1} of {extent} killed")
+                kills.append(_end(subject, subject.workers()[number % WORKERS], end, patience))
+                lab.say(f"{number + 1} of {extent} ended")
                 time.sleep(_CALM_SECONDS)
-        return judge(asked, kills, subject.faults())
+        return judge(asked, kills, subject.faults(), patience)
 
 
-def _kill(subject: Subject, victim: int) -> Kill:
+def _end(subject: Subject, victim: int, end: signal.Signals, patience: float) -> Kill:
     began = time.monotonic()
-    os.kill(victim, signal.SIGKILL)
+    os.kill(victim, end)
     while is_running(victim):
         time.sleep(0)
     dead = time.monotonic()
     is_back = eventually(
-        lambda: victim not in subject.workers() and subject.ready_workers() == WORKERS, BACK_SECONDS
+        lambda: victim not in subject.workers() and subject.ready_workers() == WORKERS, patience
     )
     return Kill(began, dead, time.monotonic() - began if is_back else None)
 
 
-def judge(asked: Sequence[Asked], kills: Sequence[Kill], faults: Sequence[str]) -> Outcome:
+def judge(
+    asked: Sequence[Asked], kills: Sequence[Kill], faults: Sequence[str], patience: float = BACK_SECONDS
+) -> Outcome:
     """Hold what became of the requests against the moments of the kills."""
     lost = [one for one in asked if one.status != 200]
     unexcused = [one for one in lost if not any(kill.may_have_taken(one) for kill in kills)]
@@ -62,7 +84,7 @@ def judge(asked: Sequence[Asked], kills: Sequence[Kill], faults: Sequence[str]) 
     breaches = not_answered(unexcused, "requests that were not in flight at a kill") if unexcused else []
     late = [kill for kill in kills if kill.back_seconds is None]
     if late:
-        breaches.append(f"{len(late)} of {len(kills)} workers were not replaced within {BACK_SECONDS:g} s")
+        breaches.append(f"{len(late)} of {len(kills)} workers were not replaced within {patience:g} s")
     back = [kill.back_seconds for kill in kills if kill.back_seconds is not None]
     figures = {
         "requests": f"{len(asked):,}",

@@ -20,12 +20,12 @@ def family(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether it still does anything; one that is dead and not yet buried does not."""
+    """Whether it still does anything; one that is stopped, or dead and not yet buried, does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state not in "ZX"
+    return state not in "TZX"
 
 
 def descriptors(pid: int) -> int:

@@ -36,7 +36,11 @@ class Upload:
 
 
 class Buffer:
-    """The bytes of bodies that this process holds at a time, over all its requests."""
+    """The bytes of bodies that this process holds at a time, over all its requests.
+
+    They count until a request is done, not only while they come: pictures wait for their turns, and a batch
+    may take its time.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -49,7 +53,7 @@ class Buffer:
         try:
             yield body
         finally:
-            self._held -= len(body.data)
+            self._held -= body.count
 
     def take(self, count: int) -> None:
         """Count bytes that came.
@@ -59,7 +63,7 @@ class Buffer:
         """
         if self._held + count > self._limit:
             raise Overloaded(
-                f"bodies of more than {self._limit} bytes are being received (GLIMPSE_MAX_BUFFERED_BYTES): "
+                f"bodies of more than {self._limit} bytes are being held (GLIMPSE_MAX_BUFFERED_BYTES): "
                 "try again after the seconds in Retry-After",
                 retry_after=1,
             )
@@ -71,12 +75,20 @@ class BufferedBody:
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
-        self.data = bytearray()
+        self._data = bytearray()
+        self.count = 0  # of bytes
 
     def add(self, chunk: bytes) -> None:
         """Append what came."""
         self._buffer.take(len(chunk))
-        self.data += chunk
+        self.count += len(chunk)
+        self._data += chunk
+
+    def take_all(self) -> bytes:
+        """What came, as one; it is kept here no longer, but still counts."""
+        data = bytes(self._data)
+        self._data.clear()
+        return data
 
 
 class Patience:
@@ -104,7 +116,7 @@ class Patience:
 
 
 async def read_picture(
-    request: Request, settings: Settings, buffer: Buffer, check_room: Callable[[], None]
+    request: Request, settings: Settings, received: BufferedBody, check_room: Callable[[], None]
 ) -> Upload:
     """The multipart field `file`, or the whole body when it is no form.
 
@@ -112,45 +124,43 @@ async def read_picture(
 
     Raises:
         BodyError: the body is empty, too large, too slow, malformed, or without the field.
-        Overloaded: too much is being received.
+        Overloaded: too much is being held.
     """
-    with buffer.body() as received:
-        body = await _read_body(request, settings, received)
-        check_room()
-        if not _is_form(request):
-            return Upload(None, body)
-        form = await _parse_form(request, body, settings.max_batch)
-        try:
-            files = _files(form, "file")
-            if len(files) > 1:
-                raise TooManyImages
-            upload = await _upload(files[0])
-        finally:
-            await form.close()
+    body = await _read_body(request, settings, received)
+    check_room()
+    if not _is_form(request):
+        return Upload(None, body)
+    form = await _parse_form(request, body, settings.max_batch)
+    try:
+        files = _files(form, "file")
+        if len(files) > 1:
+            raise TooManyImages
+        upload = await _upload(files[0])
+    finally:
+        await form.close()
     if not upload.data:
         raise EmptyBody("the file in the form is empty: send a picture in it")
     return upload
 
 
 async def read_pictures(
-    request: Request, settings: Settings, buffer: Buffer, check_room: Callable[[], None]
+    request: Request, settings: Settings, received: BufferedBody, check_room: Callable[[], None]
 ) -> list[Upload]:
     """The multipart fields `files`, in the order sent; `check_room` as for read_picture.
 
     Raises:
         BodyError: as for read_picture, and for more pictures than settings.max_batch.
-        Overloaded: too much is being received.
+        Overloaded: too much is being held.
     """
-    with buffer.body() as received:
-        body = await _read_body(request, settings, received)
-        check_room()
-        if not _is_form(request):
-            raise MissingFile("a batch is a multipart form: send each picture in a file field named 'files'")
-        form = await _parse_form(request, body, settings.max_batch)
-        try:
-            return [await _upload(file) for file in _files(form, "files")]
-        finally:
-            await form.close()
+    body = await _read_body(request, settings, received)
+    check_room()
+    if not _is_form(request):
+        raise MissingFile("a batch is a multipart form: send each picture in a file field named 'files'")
+    form = await _parse_form(request, body, settings.max_batch)
+    try:
+        return [await _upload(file) for file in _files(form, "files")]
+    finally:
+        await form.close()
 
 
 async def _read_body(request: Request, settings: Settings, received: BufferedBody) -> bytes:
@@ -164,18 +174,18 @@ async def _read_body(request: Request, settings: Settings, received: BufferedBod
         async with asyncio.timeout_at(min(end, loop.time() + settings.stall_seconds)) as patience:
             async for chunk in request.stream():
                 received.add(chunk)
-                if len(received.data) > limit:
+                if received.count > limit:
                     raise _too_large(limit)
                 patience.reschedule(min(end, loop.time() + settings.stall_seconds))
     except TimeoutError as error:
         raise BodyTimeout(
-            f"the body stopped arriving after {len(received.data)} bytes: nothing came for "
+            f"the body stopped arriving after {received.count} bytes: nothing came for "
             f"{settings.stall_seconds:g} s (GLIMPSE_STALL_SECONDS), or not all of it within "
             f"{settings.read_seconds:g} s (GLIMPSE_READ_SECONDS); send it again"
         ) from error
-    if not received.data:
+    if not received.count:
         raise EmptyBody
-    return bytes(received.data)
+    return received.take_all()
 
 
 def _too_large(limit: int) -> BodyTooLarge:

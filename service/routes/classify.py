@@ -82,9 +82,10 @@ router = APIRouter(prefix="/classify", tags=["classify"])
 async def _classify(request: Request) -> tuple[Classifier, str | None, Classified]:
     """The model, the one picture's file name, and what became of it."""
     parts, classifier, trace = parts_of(request.app), classifier_of(request), trace_of(request)
-    with trace.stage("read"):
-        upload = await read_picture(request, parts.settings, parts.buffer, parts.engine.light.check)
-    return classifier, upload.filename, await parts.engine.classify(classifier, upload.data, trace)
+    with parts.buffer.body() as received:
+        with trace.stage("read"):
+            upload = await read_picture(request, parts.settings, received, parts.engine.light.check)
+        return classifier, upload.filename, await parts.engine.classify(classifier, upload.data, trace)
 
 
 @router.post("", response_model=Classification, responses=_ONE_FAILS, openapi_extra=_ONE)
@@ -114,11 +115,12 @@ async def classify_details(request: Request) -> Response:
 async def classify_batch(request: Request) -> Response:
     """Classify several pictures, each a multipart field `files`; one bad picture fails alone."""
     parts, classifier, trace = parts_of(request.app), classifier_of(request), trace_of(request)
-    with trace.stage("read"):
-        uploads = await read_pictures(request, parts.settings, parts.buffer, parts.engine.light.check)
-    patience = Patience(request, parts.settings.batch_seconds)
-    outcomes = await parts.engine.classify_batch(
-        classifier, [upload.data for upload in uploads], trace, patience.go_on
-    )
+    with parts.buffer.body() as received:
+        with trace.stage("read"):
+            uploads = await read_pictures(request, parts.settings, received, parts.engine.light.check)
+        patience = Patience(request, parts.settings.batch_seconds)
+        outcomes = await parts.engine.classify_batch(
+            classifier, [upload.data for upload in uploads], trace, patience.go_on
+        )
     names = [upload.filename for upload in uploads]
     return answer(BatchClassification.of(names, outcomes, classifier))

@@ -1,12 +1,17 @@
 """Bodies of every kind, against the real service."""
 
 import http.client
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from PIL import Image
 
-from tests.support import PICTURES, counted, eventually
+from loadtest.server import running_service
+from tests.support import PICTURES, counted, encode, eventually, service_command
 
 CAT = (PICTURES / "cat.png").read_bytes()
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=edge"}
@@ -135,3 +140,30 @@ def test_declared_length_over_the_limit_is_refused_before_the_body_comes(server:
     connection.endheaders()
     assert connection.getresponse().status == 413
     connection.close()
+
+
+def test_pictures_count_as_held_until_their_answer(artifacts: Path) -> None:
+    settings = {
+        "GLIMPSE_ARTIFACTS": str(artifacts),
+        "GLIMPSE_WORKERS": "1",
+        "GLIMPSE_MAX_BUFFERED_BYTES": "1000000",
+        "GLIMPSE_BATCH_SECONDS": "2",
+    }
+    slow = encode(Image.new("L", (7000, 7000)))
+    batch = [("files", ("large.png", slow))] * (900_000 // len(slow))
+    with (
+        running_service(service_command(), settings) as service,
+        httpx.Client(base_url=service.url, timeout=30) as http,
+        ThreadPoolExecutor(1) as pool,
+    ):
+
+        def is_full() -> bool:
+            response = http.post("/classify", content=bytes(200_000))
+            return response.status_code == 503 and "GLIMPSE_MAX_BUFFERED_BYTES" in response.text
+
+        in_flight = pool.submit(httpx.post, f"{service.url}/classify/batch", files=batch, timeout=30)
+        assert eventually(is_full)
+        time.sleep(0.5)  # long after the last of it came
+        assert is_full()
+        in_flight.result()
+        assert eventually(lambda: not is_full())

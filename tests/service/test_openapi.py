@@ -173,8 +173,8 @@ def test_documented_sentence_of_a_slow_body_is_what_is_said(open_document: Docum
         return {}
 
     request = Request({"type": "http", "method": "POST", "headers": []}, never)
-    with pytest.raises(BodyTimeout) as raised:
-        asyncio.run(read_picture(request, Settings(stall_seconds=0.01), Buffer(1000), lambda: None))
+    with pytest.raises(BodyTimeout) as raised, Buffer(1000).body() as received:
+        asyncio.run(read_picture(request, Settings(stall_seconds=0.01), received, lambda: None))
     assert numberless(raised.value.message) == numberless(errors(open_document)["body_timeout"]["message"])
 
 

@@ -32,38 +32,58 @@ class ObserveRequests:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
         given = dict(scope["headers"])
         trace = Trace(given.get(b"traceparent", b""), given.get(b"x-request-id", b""))
         scope.setdefault("state", {})["trace"] = trace
-        status = 0
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                seconds = time.perf_counter() - started
-                self.observer.add_headers(message["headers"], trace, status, seconds)
-            await send(message)
-
+        answer = _Answer(send, self.observer, trace)
         self.observer.metrics.in_flight.inc()
         try:
-            await self.app(scope, receive, send_with_headers)
-        except asyncio.CancelledError:  # the time to finish after SIGTERM is over
-            logger.warning("cut off: the service stops", extra={FIELDS: {"request_id": trace.request_id}})
-            if not status:
-                await error_response(_STOPPED, trace.request_id)(scope, receive, send_with_headers)
+            await self._run(scope, receive, answer)
         except ClientDisconnect:  # nobody is left to answer, and it is no failure of ours
-            status = status or _CLIENT_CLOSED
-        except Exception as error:
-            failure = _explain(error, trace)
-            if status:
-                raise
-            await error_response(failure, trace.request_id)(scope, receive, send_with_headers)
+            answer.status = _CLIENT_CLOSED
         finally:
             self.observer.metrics.in_flight.dec()
             route = getattr(scope.get("route"), "path", _UNMATCHED)
-            self.observer.record(scope["method"], route, status, time.perf_counter() - started, trace)
+            self.observer.record(scope["method"], route, answer.status, answer.seconds(), trace)
+
+    async def _run(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        """Have the application answer; where it can't, say why, unless its answer has begun."""
+        request_id = answer.trace.request_id
+        try:
+            await self.app(scope, receive, answer.send)
+        except asyncio.CancelledError:  # the time to finish after SIGTERM is over
+            logger.warning("cut off: the service stops", extra={FIELDS: {"request_id": request_id}})
+            if not answer.status:
+                await error_response(_STOPPED, request_id)(scope, receive, answer.send)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            failure = _explain(error, answer.trace)
+            if answer.status:
+                raise
+            await error_response(failure, request_id)(scope, receive, answer.send)
+
+
+class _Answer:
+    """What goes out for one request."""
+
+    def __init__(self, send: Send, observer: Observer, trace: Trace) -> None:
+        self._send = send
+        self._observer = observer
+        self._started = time.perf_counter()
+        self.trace = trace
+        self.status = 0  # until it has begun
+
+    def seconds(self) -> float:
+        """How long the request has taken by now."""
+        return time.perf_counter() - self._started
+
+    async def send(self, message: Message) -> None:
+        """Pass on a part of it, with the headers that all answers have."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._observer.add_headers(message["headers"], self.trace, self.status, self.seconds())
+        await self._send(message)
 
 
 def _explain(error: Exception, trace: Trace) -> ServiceError:

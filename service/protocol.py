@@ -5,7 +5,9 @@ import sys
 from enum import Enum, auto
 from typing import Self
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import Overloaded
 from service.gate import Gate
@@ -49,15 +51,20 @@ class GuardedProtocol(HttpToolsProtocol):
         """Give the first request its time."""
         super().connection_made(transport)
         self.cycle = _NothingAsked()  # type: ignore[assignment]
+        self._answering: RequestResponseCycle | None = None
         self._phase = _Phase.BETWEEN
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._start_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the time."""
+        """Forget the time, and tell the request that is being answered."""
         self._stop_clock()
         super().connection_lost(exc)
+        # uvicorn tells `cycle` alone, which is the last of those sent ahead.
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Close the connection of one who only sends headers."""
@@ -141,6 +148,10 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        self._answering = cycle
+        super()._start_asgi_task(cycle, _left_with_client(app, cycle))  # type: ignore[arg-type]
+
     def _is_answered(self) -> bool:
         return self.cycle.response_complete
 
@@ -152,3 +163,17 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _left_with_client(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """The application, whose sending raises ClientDisconnect once nobody is there: uvicorn says nothing."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_or_leave(message: Message) -> None:
+            await send(message)
+            if cycle.disconnected:
+                raise ClientDisconnect
+
+        await app(scope, receive, send_or_leave)
+
+    return run

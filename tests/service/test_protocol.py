@@ -1,38 +1,68 @@
-"""Connections that dawdle, against the real service with little patience."""
+"""Connections that dawdle or leave, against the real service with little patience."""
 
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from loadtest.server import Service, running_service
-from tests.support import PICTURES, service_command
+from tests.support import PICTURES, counted, eventually, service_command
 
 CAT = (PICTURES / "cat.png").read_bytes()
 HEADER_SECONDS = 1.0
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+GET_MUCH = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def service(artifacts: Path) -> Iterator[Service]:
-    settings = {
+def settings(artifacts: Path) -> dict[str, str]:
+    return {
         "GLIMPSE_ARTIFACTS": str(artifacts),
         "GLIMPSE_WORKERS": "1",
         "GLIMPSE_HEADER_SECONDS": str(HEADER_SECONDS),
         "GLIMPSE_KEEP_ALIVE_SECONDS": "2",
     }
-    with running_service(service_command(), settings) as service:
+
+
+@pytest.fixture(scope="module")
+def service(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("protocol") / "service.log"
+    with running_service(service_command(), settings, log) as service:
         yield service
 
 
 @pytest.fixture
 def connection(service: Service) -> Iterator[socket.socket]:
+    with connected(service) as one:
+        yield one
+
+
+@contextmanager
+def connected(service: Service) -> Iterator[socket.socket]:
     address = urlsplit(service.url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as one:
         yield one
+
+
+def ask_without_reading(service: Service, connection: socket.socket) -> None:
+    """Ten at a time, until their answers come no further, which then fill all that buffers them."""
+    with httpx.Client(base_url=service.url) as http:
+
+        def answered() -> float:
+            return counted(http, "glimpse_requests_total", route="(none)", status="200")
+
+        def is_answered() -> bool:
+            return answered() >= goal
+
+        goal = answered()
+        while eventually(is_answered, 1):
+            connection.sendall(GET_MUCH * 10)
+            goal += 10
 
 
 def read_answer(connection: socket.socket) -> bytes:
@@ -101,3 +131,12 @@ def test_large_body_and_what_follows_it_are_read(connection: socket.socket) -> N
     assert b"unsupported_format" in read_answer(connection)
     connection.sendall(GET)
     assert b"200 OK" in read_answer(connection)
+
+
+def test_client_that_leaves_while_it_is_answered_is_no_failure(service: Service) -> None:
+    assert service.log is not None
+    with connected(service) as connection:
+        ask_without_reading(service, connection)
+    with httpx.Client(base_url=service.url) as http:
+        assert eventually(lambda: counted(http, "glimpse_requests_total", status="499") >= 1)
+    assert "error" not in service.log.read_text()

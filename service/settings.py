@@ -83,7 +83,12 @@ class Settings(BaseSettings):
         300_000_000, ge=_LEAST_DECODE_BYTES, description="most memory for decoding one picture"
     )
     batch_seconds: Seconds = Field(10, gt=0, description="longest work on one batch before 503")
-    stall_seconds: Seconds = Field(5, gt=0, description="longest silence within a body before 408")
+    stall_seconds: Seconds = Field(
+        5,
+        gt=0,
+        description="longest standstill of a body: one that stops arriving gets 408, one that nobody reads "
+        "ends its connection",
+    )
     read_seconds: Seconds = Field(60, gt=0, description="longest time for a whole body before 408")
     header_seconds: Seconds = Field(10, gt=0, description="longest wait for a request's whole headers")
     keep_alive_seconds: int = Field(

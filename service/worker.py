@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import signal
 import socket
@@ -46,8 +47,18 @@ def main() -> int:
     if is_replacement:
         parts_of(app).metrics.restarts.inc()
     with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:
+        _cut_off_who_does_not_read(listening, settings.stall_seconds)
         _Server(app, settings, supervisor).run(sockets=[listening])
     return 0
+
+
+def _cut_off_who_does_not_read(listening: socket.socket, seconds: float) -> None:
+    """Have the kernel end connections, which inherit it, whose client has taken nothing for so long.
+
+    It alone knows: an answer that fits its buffers has left us, whether anybody reads it or not. Room in the
+    client's buffer that is smaller than what is to be sent next is none to it.
+    """
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, math.ceil(1000 * seconds))
 
 
 class _Server(uvicorn.Server):

@@ -1,5 +1,6 @@
 """Connections that dawdle or leave, against the real service with little patience."""
 
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.support import PICTURES, counted, eventually, service_command
 
 CAT = (PICTURES / "cat.png").read_bytes()
 HEADER_SECONDS = 1.0
+STALL_SECONDS = 2.0
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 GET_MUCH = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -26,6 +28,8 @@ def settings(artifacts: Path) -> dict[str, str]:
         "GLIMPSE_WORKERS": "1",
         "GLIMPSE_HEADER_SECONDS": str(HEADER_SECONDS),
         "GLIMPSE_KEEP_ALIVE_SECONDS": "2",
+        "GLIMPSE_STALL_SECONDS": str(STALL_SECONDS),
+        "GLIMPSE_DRAIN_SECONDS": "0",
     }
 
 
@@ -133,6 +137,20 @@ def test_large_body_and_what_follows_it_are_read(connection: socket.socket) -> N
     assert b"200 OK" in read_answer(connection)
 
 
+def test_answers_that_nobody_reads_end_the_connection(connection: socket.socket) -> None:
+    connection.sendall(GET_MUCH * 10)
+    time.sleep(STALL_SECONDS + 1)
+    received = b"".join(iter(lambda: received_by(connection), b""))
+    assert received.count(b"200 OK") < 10
+
+
+def test_client_that_does_not_read_does_not_hold_up_the_stop(settings: dict[str, str]) -> None:
+    with running_service(service_command(), settings) as service, connected(service) as connection:
+        ask_without_reading(service, connection)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=STALL_SECONDS + 5) == 0
+
+
 def test_client_that_leaves_while_it_is_answered_is_no_failure(service: Service) -> None:
     assert service.log is not None
     with connected(service) as connection:
@@ -140,3 +158,11 @@ def test_client_that_leaves_while_it_is_answered_is_no_failure(service: Service)
     with httpx.Client(base_url=service.url) as http:
         assert eventually(lambda: counted(http, "glimpse_requests_total", status="499") >= 1)
     assert "error" not in service.log.read_text()
+
+
+def received_by(connection: socket.socket) -> bytes:
+    """The next bytes; none where the connection has ended in any way."""
+    try:
+        return connection.recv(1_000_000)
+    except ConnectionResetError:
+        return b""

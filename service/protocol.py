@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 with bounds on headers, their time and their size, and with a gate behind them."""
+"""uvicorn's HTTP/1.1 with bounds on headers and on requests sent ahead, and with a gate behind them."""
 
 import asyncio
 import sys
@@ -16,6 +16,9 @@ from service.shortage import SHORT, is_shortage
 from service.trace import draw_id
 
 _MOST_HEADER_BYTES = 65_536
+# Requests that wait for the answers before theirs. All that comes at a time is parsed at once, which can be
+# thousands, and each is held with its headers; clients that send ahead at all send a few.
+_MOST_AHEAD = 16
 
 
 class _Phase(Enum):
@@ -36,7 +39,8 @@ class _NothingAsked:
 class GuardedProtocol(HttpToolsProtocol):
     """A connection that is closed when its request's headers don't end, and whose requests a gate sees first.
 
-    uvicorn bounds only the silence after an answer, so that anybody could hold connections that never ask.
+    uvicorn bounds only the silence after an answer, so that anybody could hold connections that never ask, or
+    ask for thousands of answers at a time.
     """
 
     header_seconds: float
@@ -87,12 +91,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase = _Phase.BODY
         self._is_head, self._header_bytes = False, 0
         self._stop_clock()
+        if self.transport.is_closing():  # nobody is going to answer what came along
+            return
         if self._is_answered():  # answers are in the order of requests
             refusal = self.gate.refusal(self.parser.get_method(), self.url, self.headers)
             if refusal is not None:
                 self._refuse(refusal)
                 return
         super().on_headers_complete()
+        if len(self.pipeline) > _MOST_AHEAD:
+            self.transport.close()
 
     def on_message_complete(self) -> None:
         """Expect the next request."""

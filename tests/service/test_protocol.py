@@ -1,4 +1,4 @@
-"""Connections that dawdle or leave, against the real service with little patience."""
+"""Connections that dawdle, or ask for much ahead, against the real service with little patience."""
 
 import signal
 import socket
@@ -135,6 +135,12 @@ def test_large_body_and_what_follows_it_are_read(connection: socket.socket) -> N
     assert b"unsupported_format" in read_answer(connection)
     connection.sendall(GET)
     assert b"200 OK" in read_answer(connection)
+
+
+def test_thousands_of_requests_sent_ahead_end_the_connection(connection: socket.socket) -> None:
+    connection.sendall(GET * 5000)
+    received = b"".join(iter(lambda: received_by(connection), b""))
+    assert received.count(b"200 OK") < 100
 
 
 def test_answers_that_nobody_reads_end_the_connection(connection: socket.socket) -> None:

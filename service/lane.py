@@ -103,7 +103,12 @@ class LoopLane(Lane):
         self._waiting.append((work, done))
         if len(self._waiting) == 1:
             loop.call_soon(self._turn, loop)
-        return await done
+        try:
+            return await done
+        finally:
+            # It may hold an error, whose trace holds this frame, and with it the picture: a circle that
+            # stays in memory until the next search for garbage.
+            del done
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         work, done = self._waiting.popleft()
@@ -115,6 +120,7 @@ class LoopLane(Lane):
                 done.set_result(work())
             except Exception as error:  # noqa: BLE001 - it is the caller's
                 done.set_exception(error)
+        del work, done  # for the same reason
         if self._waiting:
             self._started = started
             loop.call_soon(self._turn, loop)

@@ -1,7 +1,9 @@
 import asyncio
+import gc
 import itertools
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 
@@ -125,3 +127,25 @@ def test_lane_that_was_started_works_where_no_thread_can_be_had(monkeypatch: pyt
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert asyncio.run(lane.run(nap, trace())) == "done"
+
+
+class Picture:
+    """Something that a reference can watch."""
+
+
+def test_picture_whose_work_failed_is_let_go_at_once(make_lane: MakeLane) -> None:
+    async def fail() -> weakref.ref[Picture]:
+        picture = Picture()
+
+        def work() -> None:
+            raise ValueError(picture)
+
+        with pytest.raises(ValueError, match="Picture"):
+            await make_lane(1.0).run(work, trace())
+        return weakref.ref(picture)
+
+    gc.disable()
+    try:
+        assert asyncio.run(fail())() is None
+    finally:
+        gc.enable()

@@ -147,7 +147,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: bytes) -> None:
         """Answer at once; what comes of the body is dropped."""
         lines = [b"%b: %b\r\n" % line for line in self.server_state.default_headers]
-        goes_on = self.parser.should_keep_alive() and not self.gate.is_closing
+        # An application's answers wait in uvicorn until those before them are read; refusals would pile up.
+        is_read = not self.flow.write_paused
+        goes_on = self.parser.should_keep_alive() and is_read and not self.gate.is_closing
         if not goes_on:
             lines.append(b"connection: close\r\n")
         self.transport.write(b"".join((STATUS_LINE[Overloaded.status], *lines, refusal)))

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -139,6 +140,15 @@ def test_requests_sent_ahead_are_refused_in_their_turn(guarded: Guarded) -> None
         one.sendall(f"{get}\r\n{post}Content-Length: 1\r\n\r\nx{get}Connection: close\r\n\r\n".encode())
         received = b"".join(iter(lambda: one.recv(10_000), b""))
     assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"200"]
+
+
+def test_refusals_that_nobody_reads_end_the_connection(guarded: Guarded) -> None:
+    post, count = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 100_000
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=2) as one:
+        with suppress(ConnectionError, TimeoutError):
+            one.sendall(post * count)
+        time.sleep(3)
+        assert guarded.refused() < count / 2
 
 
 @pytest.mark.parametrize("asks", [True, False], ids=["it is asked to", "the service stops"])

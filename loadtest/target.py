@@ -102,7 +102,9 @@ def default_model(settings: Mapping[str, str], model: str = "") -> dict[str, str
 
 
 @contextlib.contextmanager
-def apart(command: Sequence[str], settings: Mapping[str, str], log: Path | None = None) -> Iterator[Service]:
+def apart(
+    command: Sequence[str], settings: Mapping[str, str] = MappingProxyType({}), log: Path | None = None
+) -> Iterator[Service]:
     """The service on all CPUs but one, which the generator gets, so that neither slows the other.
 
     Raises:

@@ -190,11 +190,11 @@ def test_overloaded_service_is_asked_again_until_all_is_classified(artifacts: Pa
         "GLIMPSE_ARTIFACTS": str(artifacts),
         "GLIMPSE_WORKERS": "1",
         "GLIMPSE_THREADS": "1",
-        "GLIMPSE_MAX_WAIT_MS": "1",
+        "GLIMPSE_MAX_WAIT_MS": "0.1",
     }
-    names = [PICTURES / f"{name}.png" for name in ("truck", "cat", "dog", "bird", "frog", "deer")]
+    names = 3 * [PICTURES / f"{name}.png" for name in ("truck", "cat", "dog", "bird", "frog", "deer")]
     with running_service(service_command(), settings) as busy, httpx.Client(base_url=busy.url) as http:
-        done = client(*names, busy.url, "--jobs", "6", "--retries", "100")
+        done = client(*names, busy.url, "--jobs", "12", "--retries", "100")
         assert eventually(lambda: counted(http, "glimpse_requests_total", status="503") > 0)
     assert done.returncode == 0, done.stdout
     assert [row[1] for row in rows(done)] == [name.stem for name in names]

@@ -6,20 +6,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Alone:
-    """A model in process, without HTTP; milliseconds a call of `batch` pictures."""
-
-    model: str
-    version: str
-    variant: str
-    batch: int
-    calls: int
-    p50: float
-    p95: float
-    p99: float
-
-
-@dataclass(frozen=True)
 class Round:
     """Some seconds of calls on connections that ask again once they are answered; times in milliseconds."""
 

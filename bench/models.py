@@ -3,19 +3,13 @@
 import json
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
-from bench.figures import Alone
 from loadtest.address import ServerError
+from service.bench import Row
 
-_NAMES = [field.name for field in fields(Alone)]
 
-
-def measure_models(
-    python: str, calls: int, model: str | None = None, file: Path | None = None
-) -> list[Alone]:
+def measure_models(python: str, calls: int, model: str | None = None, file: Path | None = None) -> list[Row]:
     """Run `python -m service.bench`, whose progress is its own.
 
     Args:
@@ -33,8 +27,4 @@ def measure_models(
         command += ["--model", model] if model else []
         if subprocess.run(command, check=False).returncode:
             raise ServerError("the models could not be measured alone")
-        return [_row(row, _NAMES) for row in json.loads(result.read_bytes())["rows"]]
-
-
-def _row(row: dict[str, object], names: Sequence[str]) -> Alone:
-    return Alone(**{name: row[name] for name in names})  # type: ignore[arg-type]
+        return [Row(**row) for row in json.loads(result.read_bytes())["rows"]]

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.figures import Alone, Service
+from bench.figures import Service
 from bench.service import BATCH, FORM
+from service.bench import Row
 
 BEGIN = "<!-- begin: python -m bench -->"
 SUMMARY_BEGIN = "<!-- begin: python -m bench --summary -->"
 
 
-def to_markdown(alone: Sequence[Alone], services: Sequence[Service], facts: Mapping[str, str]) -> str:
+def to_markdown(alone: Sequence[Row], services: Sequence[Service], facts: Mapping[str, str]) -> str:
     """Everything, and how it was measured."""
     told = "; ".join(f"{name}: {value}" for name, value in facts.items())
     parts = [
@@ -32,7 +33,7 @@ def to_markdown(alone: Sequence[Alone], services: Sequence[Service], facts: Mapp
     return "\n\n".join(parts)
 
 
-def to_summary(alone: Sequence[Alone], services: Sequence[Service]) -> str:
+def to_summary(alone: Sequence[Row], services: Sequence[Service]) -> str:
     """What most people ask, a column a model."""
     rows = [
         ("requests/s, 16 connections", [f"{_at(one, FORM, 16, 'rate'):,.0f}" for one in services]),
@@ -45,7 +46,7 @@ def to_summary(alone: Sequence[Alone], services: Sequence[Service]) -> str:
     return _table(("", *(one.model for one in services)), ((name, *cells) for name, cells in rows))
 
 
-def _alone_row(row: Alone) -> tuple[str, ...]:
+def _alone_row(row: Row) -> tuple[str, ...]:
     times = (f"{value:.3f}" for value in (row.p50, row.p95, row.p99))
     return (f"{row.model}/{row.version}", row.variant, str(row.batch), f"{row.calls:,}", *times)
 
@@ -79,7 +80,7 @@ def _pair(service: Service, connections: int) -> str:
     return f"{p50:.1f}, {p99:.1f} ms"
 
 
-def _alone_p50(alone: Sequence[Alone], model: str) -> str:
+def _alone_p50(alone: Sequence[Row], model: str) -> str:
     """By variant, of the newest version."""
     rows = [row for row in alone if row.model == model and row.batch == 1]
     newest = [row for row in rows if row.version == rows[-1].version]

@@ -19,7 +19,7 @@ ALLOWED = {
     "service": {"service"},
     "loadtest": {"loadtest"},
     "chaos": {"loadtest", "chaos"},
-    "bench": {"service.tune.calls", "loadtest", "chaos.lab", "chaos.processes", "bench"},
+    "bench": {"service.bench", "service.tune.calls", "loadtest", "chaos.lab", "chaos.processes", "bench"},
     "ops": {"ops"},
 }
 HEAVY = {"torch", "torchvision", "onnx", "onnxscript", "safetensors"}

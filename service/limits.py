@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
@@ -11,6 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from service.buffer import BufferedBody
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -33,62 +33,6 @@ class Upload:
 
     filename: str | None
     data: bytes
-
-
-class Buffer:
-    """The bytes of bodies that this process holds at a time, over all its requests.
-
-    They count until a request is done, not only while they come: pictures wait for their turns, and a batch
-    may take its time.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = 0
-
-    @contextmanager
-    def body(self) -> Iterator["BufferedBody"]:
-        """A body that counts until the end of the context."""
-        body = BufferedBody(self)
-        try:
-            yield body
-        finally:
-            self._held -= body.count
-
-    def take(self, count: int) -> None:
-        """Count bytes that came.
-
-        Raises:
-            Overloaded: there are too many.
-        """
-        if self._held + count > self._limit:
-            raise Overloaded(
-                f"bodies of more than {self._limit} bytes are being held (GLIMPSE_MAX_BUFFERED_BYTES): "
-                "try again after the seconds in Retry-After",
-                retry_after=1,
-            )
-        self._held += count
-
-
-class BufferedBody:
-    """What has come of one body."""
-
-    def __init__(self, buffer: Buffer) -> None:
-        self._buffer = buffer
-        self._data = bytearray()
-        self.count = 0  # of bytes
-
-    def add(self, chunk: bytes) -> None:
-        """Append what came."""
-        self._buffer.take(len(chunk))
-        self.count += len(chunk)
-        self._data += chunk
-
-    def take_all(self) -> bytes:
-        """What came, as one; it is kept here no longer, but still counts."""
-        data = bytes(self._data)
-        self._data.clear()
-        return data
 
 
 class Patience:

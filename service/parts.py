@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
+from service.buffer import Buffer
 from service.engine import Engine
 from service.gate import Gate
 from service.lifecycle import Lifecycle
-from service.limits import Buffer
 from service.metrics import Metrics
 from service.observer import Observer
 from service.registry import Registry, load_registry

@@ -15,9 +15,10 @@ from PIL import Image
 from starlette.requests import Request
 
 from service.app import create_app
+from service.buffer import Buffer
 from service.errors import BodyTimeout, Overloaded
 from service.lane import LoopLane
-from service.limits import Buffer, read_picture
+from service.limits import read_picture
 from service.settings import Settings
 from tests.support import PICTURES, callers_failures, encode
 

@@ -2,37 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from service.buffer import BufferedBody
-from service.errors import (
-    BodyTimeout,
-    BodyTooLarge,
-    EmptyBody,
-    MalformedMultipart,
-    MissingFile,
-    Overloaded,
-    TooManyImages,
-    UnexpectedField,
-)
+from service.errors import BodyTimeout, BodyTooLarge, EmptyBody, MissingFile, Overloaded, TooManyImages
+from service.forms import Upload, is_form, read_form
 from service.settings import Settings
-
-_MOST_FIELDS = 20  # that are no files; none is asked for
-_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})  # Python knows others that decode to no text
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A picture as it was sent; a bare body has no file name."""
-
-    filename: str | None
-    data: bytes
 
 
 class Patience:
@@ -72,19 +49,14 @@ async def read_picture(
     """
     body = await _read_body(request, settings, received)
     check_room()
-    if not _is_form(request):
+    if not is_form(request.headers):
         return Upload(None, body)
-    form = await _parse_form(request, body, settings.max_batch)
-    try:
-        files = _files(form, "file")
-        if len(files) > 1:
-            raise TooManyImages
-        upload = await _upload(files[0])
-    finally:
-        await form.close()
-    if not upload.data:
+    uploads = await read_form(request.headers, body, "file", settings.max_batch)
+    if len(uploads) > 1:
+        raise TooManyImages
+    if not uploads[0].data:
         raise EmptyBody("the file in the form is empty: send a picture in it")
-    return upload
+    return uploads[0]
 
 
 async def read_pictures(
@@ -98,13 +70,9 @@ async def read_pictures(
     """
     body = await _read_body(request, settings, received)
     check_room()
-    if not _is_form(request):
+    if not is_form(request.headers):
         raise MissingFile("a batch is a multipart form: send each picture in a file field named 'files'")
-    form = await _parse_form(request, body, settings.max_batch)
-    try:
-        return [await _upload(file) for file in _files(form, "files")]
-    finally:
-        await form.close()
+    return await read_form(request.headers, body, "files", settings.max_batch)
 
 
 async def _read_body(request: Request, settings: Settings, received: BufferedBody) -> bytes:
@@ -116,10 +84,7 @@ async def _read_body(request: Request, settings: Settings, received: BufferedBod
     end = loop.time() + settings.read_seconds
     try:
         async with asyncio.timeout_at(min(end, loop.time() + settings.stall_seconds)) as patience:
-            async for chunk in request.stream():
-                received.add(chunk)
-                if received.count > limit:
-                    raise _too_large(limit)
+            while await _receive(request, received, limit):
                 patience.reschedule(min(end, loop.time() + settings.stall_seconds))
     except TimeoutError as error:
         raise BodyTimeout(
@@ -132,71 +97,18 @@ async def _read_body(request: Request, settings: Settings, received: BufferedBod
     return received.take_all()
 
 
+async def _receive(request: Request, received: BufferedBody, limit: int) -> bool:
+    """Add what comes next of the body, of at most `limit` bytes; whether there is more."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    received.add(message.get("body", b""))
+    if received.count > limit:
+        raise _too_large(limit)
+    return bool(message.get("more_body", False))
+
+
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(
         f"the body is larger than {limit} bytes (GLIMPSE_MAX_BODY_BYTES): send a smaller picture"
     )
-
-
-def _is_form(request: Request) -> bool:
-    return request.headers.get("content-type", "").lower().startswith("multipart/")
-
-
-class _InMemoryParser(MultiPartParser):
-    """The body is in memory already; copying its parts to disk would only cost time."""
-
-    spool_max_size = 2**62
-
-
-async def _parse_form(request: Request, body: bytes, max_files: int) -> FormData:
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    _, options = parse_options_header(request.headers["content-type"])
-    charset = options.get(b"charset", b"utf-8").decode("latin-1")
-    if charset.lower() not in _CHARSETS:
-        raise MalformedMultipart(f"the form's charset is {charset!r}: send it in utf-8, as forms are sent")
-    parser = _InMemoryParser(request.headers, stream(), max_files=max_files, max_fields=_MOST_FIELDS)
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
-            raise too_many_images(max_files) from error
-        raise MalformedMultipart(f"the multipart body can't be read: {error.message}") from error
-    # The parser takes a body that breaks off for a shorter one.
-    if b"--" + options[b"boundary"] + b"--" not in body:
-        raise MalformedMultipart
-    return form
-
-
-def _files(form: FormData, field: str) -> list[UploadFile]:
-    files = [value for value in form.getlist(field) if isinstance(value, UploadFile)]
-    if not files:
-        raise missing_file(field)
-    for name in form:
-        if name != field:
-            raise unexpected_field(name, field)
-    return files
-
-
-def missing_file(field: str) -> MissingFile:
-    """The refusal of a form without `field`."""
-    return MissingFile(f"the form has no file field named {field!r}: send the picture in it, with a name")
-
-
-def unexpected_field(name: str, field: str) -> UnexpectedField:
-    """The refusal of a form with `name` beside `field`."""
-    return UnexpectedField(
-        f"the form has a field {name!r}: send the picture in {field!r} and all else in the address"
-    )
-
-
-def too_many_images(limit: int) -> TooManyImages:
-    """The refusal of a batch of more than `limit` pictures."""
-    return TooManyImages(
-        f"the form has more than {limit} files (GLIMPSE_MAX_BATCH): send them in several requests"
-    )
-
-
-async def _upload(file: UploadFile) -> Upload:
-    return Upload(file.filename, await file.read())

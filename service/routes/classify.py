@@ -21,15 +21,9 @@ from service.errors import (
     UnsupportedFormat,
     WrongArgument,
 )
+from service.forms import missing_file, too_many_images, unexpected_field
 from service.imaging import ACCEPTED_FORMATS, encode_png
-from service.limits import (
-    Patience,
-    missing_file,
-    read_picture,
-    read_pictures,
-    too_many_images,
-    unexpected_field,
-)
+from service.limits import Patience, read_picture, read_pictures
 from service.parts import parts_of
 from service.routes.asked import CHOOSES_MODEL, answer, classifier_of, trace_of
 from service.schemas import BatchClassification, Classification, DetailedClassification, ShortClassification

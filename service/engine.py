@@ -1,5 +1,6 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.classifier import Classifier
 from service.errors import HeavyImage, ImageError
+from service.imaging import Limits
 from service.lane import LoopLane, ThreadLane
 from service.metrics import Metrics
 from service.sandbox import Sandbox
@@ -31,6 +33,16 @@ class Classified(NamedTuple):
     probabilities: Probabilities
 
 
+class _Light(NamedTuple):
+    """A picture of a usual size that waits for its turn."""
+
+    data: bytes
+    trace: Trace
+
+
+Together = Callable[[list[_Light]], list[Classified | Exception]]
+
+
 class Engine:
     """Runs pictures through classifiers, so that none makes many others late."""
 
@@ -41,6 +53,7 @@ class Engine:
         self._sandbox = Sandbox(settings.limits, settings.decode_seconds, settings.decode_bytes)
         self._limits = settings.limits
         self._metrics = metrics
+        self._shared: dict[Classifier, Together] = {}
 
     def start(self) -> None:
         """Have everything ready for the first picture."""
@@ -52,20 +65,14 @@ class Engine:
         self._sandbox.close()
 
     async def classify(self, classifier: Classifier, data: bytes, trace: Trace) -> Classified:
-        """One picture, decoded and classified in one turn if it is of a usual size.
+        """One picture; if it is of a usual size, decoded and classified in a turn that it may share.
 
         Raises:
             ImageError: it is no picture that can be classified.
             Overloaded: too much is waiting.
         """
-
-        def work() -> Classified:
-            with trace.stage("decode"):
-                pixels = classifier.decode(data, self._limits, most_work=_LIGHT_WORK)
-            return Classified(pixels, _infer(classifier, pixels[None], trace)[0])
-
         try:
-            classified = await self.light.run(work, trace)
+            classified = await self.light.share(self._together(classifier), _Light(data, trace), trace)
         except HeavyImage as heavy:
             pixels = await self._decode_apart(classifier, data, heavy, trace)
             infer = partial(_infer, classifier, pixels[None], trace)
@@ -107,6 +114,12 @@ class Engine:
         answers = iter(rows)
         return [one if isinstance(one, ImageError) else next(answers) for one in decoded]
 
+    def _together(self, classifier: Classifier) -> Together:
+        """How to classify some pictures in one turn: always the same object, by which turns are shared."""
+        if classifier not in self._shared:
+            self._shared[classifier] = partial(_classify_together, classifier, self._limits)
+        return self._shared[classifier]
+
     async def _decode(
         self, classifier: Classifier, data: bytes, trace: Trace, *, admitted: bool
     ) -> Pixels | ImageError:
@@ -147,3 +160,39 @@ class Engine:
 def _infer(classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
     with trace.stage("infer"):
         return classifier.predict(images)
+
+
+def _classify_together(
+    classifier: Classifier, limits: Limits, pictures: list[_Light]
+) -> list[Classified | Exception]:
+    """Decode all, then have the model read its weights once for all that can be: what became of each."""
+    started = time.perf_counter()
+    decoded: dict[int, Pixels] = {}
+    failed: dict[int, Exception] = {}
+    for index, (data, trace) in enumerate(pictures):
+        try:
+            with trace.stage("decode"):
+                decoded[index] = classifier.decode(data, limits, most_work=_LIGHT_WORK)
+        except Exception as error:  # noqa: BLE001 - it is this one's, and not that of its neighbours
+            failed[index] = error
+    passed = time.perf_counter() - started
+    for _, trace in pictures:
+        trace.add("queue", passed - trace.stages["decode"])  # in which the others were decoded
+    rows = _infer_together(classifier, decoded, pictures)
+    return [failed.pop(index) if index in failed else rows[index] for index in range(len(pictures))]
+
+
+def _infer_together(
+    classifier: Classifier, decoded: dict[int, Pixels], pictures: list[_Light]
+) -> dict[int, Classified]:
+    """What the model says of those that could be decoded, by their places among `pictures`."""
+    if not decoded:
+        return {}
+    started = time.perf_counter()
+    rows = classifier.predict(np.stack(list(decoded.values())))
+    passed = time.perf_counter() - started
+    for index in decoded:
+        pictures[index].trace.add("infer", passed)
+    return {
+        index: Classified(pixels, row) for (index, pixels), row in zip(decoded.items(), rows, strict=True)
+    }

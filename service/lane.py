@@ -11,14 +11,17 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.errors import Overloaded
 from service.trace import Trace
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 _SMOOTHING = 0.05  # weight of the newest piece of work in the mean of their times
+_LONGEST_TURN = 0.005  # seconds of pieces done together, in which nothing is read or refused
 _RETRY_SECONDS = (1, 3)  # drawn from, so that those refused together don't come back together
 
 
@@ -51,15 +54,10 @@ class Lane(ABC):
         Raises:
             Overloaded: the work would not start in time, or did not.
         """
-        if not admitted:
-            self.check()
-        asked = time.perf_counter()
+        begin = self._admit(trace, admitted=admitted)
 
         def timely() -> Result:
-            waited = time.perf_counter() - asked
-            trace.add("queue", waited)
-            if not admitted and waited > self._longest_wait:
-                raise self._refusal()
+            begin()
             return work()
 
         self._unfinished += 1
@@ -67,6 +65,20 @@ class Lane(ABC):
             return await self._do(timely)
         finally:
             self._unfinished -= 1
+
+    def _admit(self, trace: Trace, *, admitted: bool) -> Callable[[], None]:
+        """What to call when the work's turn has come; either raises Overloaded where that is too late."""
+        if not admitted:
+            self.check()
+        asked = time.perf_counter()
+
+        def begin() -> None:
+            waited = time.perf_counter() - asked
+            trace.add("queue", waited)
+            if not admitted and waited > self._longest_wait:
+                raise self._refusal()
+
+        return begin
 
     @abstractmethod
     async def _do(self, work: Callable[[], Result]) -> Result:
@@ -84,23 +96,63 @@ class Lane(ABC):
         )
 
 
-class LoopLane(Lane):
-    """Works in the event loop's own thread, a piece a turn of the loop.
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What waits for its turn: something to do the work on, and who waits for it."""
 
-    Between two pieces the loop reads what has come, and refuses what is too much, all in one go. With a
+    work: Callable[[list[Any]], list[Any]]  # a result or an error of each
+    item: Any
+    begin: Callable[[], None]
+    done: asyncio.Future[Any]
+
+
+class LoopLane(Lane):
+    """Works in the event loop's own thread, a piece a turn of the loop, or some that are shared.
+
+    Between two turns the loop reads what has come, and refuses what is too much, all in one go. With a
     thread for the work instead, each request that comes takes the CPU and the interpreter from that thread;
     on one CPU that cost half the requests per second.
     """
 
     def __init__(self, longest_wait: float) -> None:
         super().__init__(longest_wait)
-        self._waiting: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
-        self._started: float | None = None  # when the last piece did, if this one waited for it
+        self._waiting: deque[_Piece] = deque()
+        self._started: float | None = None  # when the last turn did, if this one waited for it
+        self._taken = 1  # pieces of the last turn
+
+    async def share(
+        self, work: Callable[[list[Item]], list[Result | Exception]], item: Item, trace: Trace
+    ) -> Result:
+        """Do `work` on `item`, and in the same turn on as many behind it as wait for the very same work.
+
+        Nothing is waited for: who is alone has a turn alone.
+
+        Args:
+            work: gives a list with the result or the error of each item, which it keeps nowhere else.
+            item: what to do it on.
+            trace: of the request.
+
+        Raises:
+            Overloaded: the work would not start in time, or did not.
+        """
+        begin = self._admit(trace, admitted=False)
+        self._unfinished += 1
+        try:
+            result: Result = await self._wait(work, item, begin)
+        finally:
+            self._unfinished -= 1
+        return result
 
     async def _do(self, work: Callable[[], Result]) -> Result:
+        result: Result = await self._wait(lambda _: [work()], None, lambda: None)
+        return result
+
+    async def _wait(
+        self, work: Callable[[list[Any]], list[Any]], item: object, begin: Callable[[], None]
+    ) -> Any:  # noqa: ANN401 - the callers know
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append((work, done))
+        done: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append(_Piece(work, item, begin, done))
         if len(self._waiting) == 1:
             loop.call_soon(self._turn, loop)
         try:
@@ -111,22 +163,55 @@ class LoopLane(Lane):
             del done
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        work, done = self._waiting.popleft()
         started = time.perf_counter()
         if self._started is not None:  # a whole turn: work, answers, and what was read and refused meanwhile
-            self._note(started - self._started)
-        if not done.cancelled():
-            try:
-                done.set_result(work())
-            except Exception as error:  # noqa: BLE001 - it is the caller's
-                done.set_exception(error)
-        del work, done  # for the same reason
+            self._note((started - self._started) / self._taken)
+        pieces = self._take()
+        self._taken = max(1, len(pieces))
+        if pieces:
+            outcomes = _attempt(pieces[0].work, [piece.item for piece in pieces])
+            for piece, outcome in zip(pieces, outcomes, strict=True):
+                _settle(piece.done, outcome)
+            # An error's trace holds this frame too, and that of the work.
+            outcomes.clear()
+            del piece, outcome
+        del pieces
         if self._waiting:
             self._started = started
             loop.call_soon(self._turn, loop)
         else:
             self._started = None
-            self._note(time.perf_counter() - started)
+            self._note((time.perf_counter() - started) / self._taken)
+
+    def _take(self) -> list[_Piece]:
+        """The first that waits, and those behind it that share its work and fit into the turn."""
+        most = max(1.0, _LONGEST_TURN / self._mean_seconds) if self._mean_seconds else 1.0
+        taken: list[_Piece] = []
+        work = self._waiting[0].work
+        while self._waiting and self._waiting[0].work is work and len(taken) < int(most):
+            piece = self._waiting.popleft()
+            try:
+                if not piece.done.cancelled():
+                    piece.begin()
+                    taken.append(piece)
+            except Overloaded as error:
+                piece.done.set_exception(error)
+        return taken
+
+
+def _attempt(work: Callable[[list[Any]], list[Any]], items: list[Any]) -> list[Any]:
+    """What became of each item."""
+    try:
+        return work(items)
+    except Exception as error:  # noqa: BLE001 - it is the callers'
+        return [error] * len(items)
+
+
+def _settle(done: asyncio.Future[Any], outcome: object) -> None:
+    if isinstance(outcome, Exception):
+        done.set_exception(outcome)
+    else:
+        done.set_result(outcome)
 
 
 class ThreadLane(Lane):

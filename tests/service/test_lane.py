@@ -149,3 +149,74 @@ def test_picture_whose_work_failed_is_let_go_at_once(make_lane: MakeLane) -> Non
         assert asyncio.run(fail())() is None
     finally:
         gc.enable()
+
+
+class Shared:
+    """Work that notes what it was done on together; on "bad" it fails."""
+
+    def __init__(self) -> None:
+        self.turns: list[list[object]] = []
+
+    def __call__(self, items: list[object]) -> list[object]:
+        self.turns.append(items)
+        time.sleep(0.001)
+        return [ValueError(item) if item == "bad" else item for item in items]
+
+
+async def shared(lane: LoopLane, *calls: tuple[Shared, object]) -> list[object]:
+    return await asyncio.gather(
+        *(lane.share(work, item, trace()) for work, item in calls), return_exceptions=True
+    )
+
+
+def test_what_waits_for_the_same_work_shares_a_turn_as_far_as_it_fits() -> None:
+    async def flood() -> Shared:
+        lane, work = LoopLane(10), Shared()
+        for _ in range(100):  # until it knows that a piece takes a millisecond
+            await lane.share(work, "alone", trace())
+        work.turns.clear()
+        assert await shared(lane, *((work, number) for number in range(12))) == [*range(12)]
+        return work
+
+    turns = asyncio.run(flood()).turns
+    assert [*itertools.chain(*turns)] == [*range(12)]
+    assert 2 <= len(turns[0]) <= 5
+
+
+def test_other_work_between_keeps_its_place() -> None:
+    async def mixed() -> tuple[Shared, Shared]:
+        lane, one, other = LoopLane(10), Shared(), Shared()
+        lane._mean_seconds = 0.001
+        await shared(lane, (one, 1), (one, 2), (other, 3), (one, 4))
+        return one, other
+
+    one, other = asyncio.run(mixed())
+    assert (one.turns, other.turns) == ([[1, 2], [4]], [[3]])
+
+
+def test_failure_of_one_item_is_not_its_neighbours() -> None:
+    async def fail() -> list[object]:
+        lane, work = LoopLane(10), Shared()
+        lane._mean_seconds = 0.001
+        return await shared(lane, (work, 1), (work, "bad"), (work, 3))
+
+    first, bad, third = asyncio.run(fail())
+    assert (first, third) == (1, 3)
+    assert isinstance(bad, ValueError)
+
+
+def test_who_gives_up_or_is_late_has_no_part_in_a_shared_turn() -> None:
+    async def leave() -> tuple[list[object], Shared]:
+        lane, work = LoopLane(0.03), Shared()
+        lane._mean_seconds = 0.0001
+        late, gone = (asyncio.create_task(lane.share(work, item, trace())) for item in ("late", "gone"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        time.sleep(0.05)  # the loop is held up
+        (refused,) = await asyncio.gather(late, return_exceptions=True)
+        return [refused, *await shared(lane, (work, "stays"))], work
+
+    (refused, stays), work = asyncio.run(leave())
+    assert isinstance(refused, Overloaded)
+    assert stays == "stays"
+    assert work.turns == [["stays"]]

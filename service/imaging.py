@@ -216,7 +216,9 @@ def _pixels(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        exif = image.getexif()
+        # Not by `get`, which raises within: an error collects all frames above it, a tenth of the decoding.
+        return int(exif[_EXIF_ORIENTATION]) if _EXIF_ORIENTATION in exif else 1
     except Exception:  # noqa: BLE001 - broken EXIF is no reason to refuse good pixels
         return 1
 
@@ -245,7 +247,7 @@ def _resizable(image: Image.Image) -> Image.Image:
         raise UndecodableImage(
             "the picture has 32-bit samples, whose range is not known: convert it to 8 or 16 bits"
         )
-    if image.mode in ("RGBA", "LA", "L", "CMYK") and "transparency" not in image.info:
+    if image.mode in ("RGB", "RGBA", "LA", "L", "CMYK") and "transparency" not in image.info:
         return image
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
@@ -256,6 +258,6 @@ def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode not in ("RGBA", "LA"):
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     picture = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")

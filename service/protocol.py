@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Self
 
@@ -45,11 +46,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     header_seconds: float
     gate: Gate
+    on_lost: Callable[[], None]
 
     @classmethod
-    def made(cls, header_seconds: float, gate: Gate) -> type[Self]:
-        """This protocol with its own patience, in seconds, and its gate."""
-        return type(cls.__name__, (cls,), {"header_seconds": header_seconds, "gate": gate})
+    def made(cls, header_seconds: float, gate: Gate, on_lost: Callable[[], None]) -> type[Self]:
+        """This protocol with its own patience, in seconds, its gate, and whom to tell that it is over."""
+        own = {"header_seconds": header_seconds, "gate": gate, "on_lost": staticmethod(on_lost)}
+        return type(cls.__name__, (cls,), own)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request its time."""
@@ -65,6 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Forget the time, and tell the request that is being answered."""
         self._stop_clock()
         super().connection_lost(exc)
+        self.on_lost()
         # uvicorn tells `cycle` alone, which is the last of those sent ahead.
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True

@@ -13,6 +13,7 @@ from types import FrameType
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from service.acceptor import Counts
 from service.cpus import usable_cpus
 from service.settings import Settings, SettingsError
 from service.worker_process import WorkerProcess
@@ -55,6 +56,7 @@ class Supervisor:
         with _bind(self._settings) as listener, _make_folder() as metrics:
             self._listener = listener
             self._metrics = metrics
+            self._counts = Counts.of(self._settings.workers)
             try:
                 return self._serve()
             finally:
@@ -90,7 +92,9 @@ class Supervisor:
             environment[_METRICS_VARIABLE] = self._metrics
         is_replacement = number in self._pauses
         try:
-            worker = WorkerProcess(number, self._listener, environment, is_replacement=is_replacement)
+            worker = WorkerProcess(
+                *(number, self._listener, self._counts.descriptor, environment), is_replacement=is_replacement
+            )
         except OSError as error:
             logger.error("worker %d can't be started: %s", number, error.strerror)  # noqa: TRY400 - says it all
             self._postpone(number, has_worked=False)
@@ -141,6 +145,7 @@ class Supervisor:
     def _bury(self, worker: WorkerProcess) -> None:
         del self._workers[worker.number]
         worker.close()
+        self._counts.set_out(worker.number)
         if self._metrics is not None:
             mark_process_dead(worker.process.pid, self._metrics)  # type: ignore[no-untyped-call]
 

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from service.acceptor import Acceptor, Counts
 from service.app import create_app
 from service.errors import BundleError
 from service.logs import configure_logging, ignore_pillows_warnings
@@ -29,7 +30,7 @@ _BEAT_SECONDS = 1.0
 
 def main() -> int:
     """Serve until the supervisor asks to stop, or is gone; the exit status."""
-    number, listener, link, is_replacement = map(int, sys.argv[1:])
+    number, listener, link, counts, is_replacement = map(int, sys.argv[1:])
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format, number)
     ignore_pillows_warnings()
@@ -48,7 +49,7 @@ def main() -> int:
         parts_of(app).metrics.restarts.inc()
     with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:
         _cut_off_who_does_not_read(listening, settings.stall_seconds)
-        _Server(app, settings, supervisor).run(sockets=[listening])
+        _Server(app, settings, supervisor, Acceptor(listening, Counts(counts), number)).run()
     return 0
 
 
@@ -64,34 +65,46 @@ def _cut_off_who_does_not_read(listening: socket.socket, seconds: float) -> None
 class _Server(uvicorn.Server):
     """Says when it is ready; asked to stop, it first lets load balancers notice."""
 
-    def __init__(self, app: FastAPI, settings: Settings, supervisor: socket.socket) -> None:
+    def __init__(
+        self, app: FastAPI, settings: Settings, supervisor: socket.socket, acceptor: Acceptor
+    ) -> None:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=GuardedProtocol.made(settings.header_seconds, parts_of(app).gate),
+            http=GuardedProtocol.made(settings.header_seconds, parts_of(app).gate, acceptor.note_lost),
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,  # nothing here asks for a client's address or scheme
             timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=settings.grace_seconds,
-            backlog=2048,
         )
         super().__init__(config)
         self._lifecycle = parts_of(app).lifecycle
         self._drain_seconds = settings.drain_seconds
         self._supervisor = supervisor
+        self._acceptor = acceptor
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell the supervisor so again and again; its end of the link tells when it is gone."""
-        await super().startup(sockets)
         # What is here by now stays: looking it through for garbage would hold up answers.
         gc.collect()
         gc.freeze()
+        await super().startup(sockets or [])
         self._loop = asyncio.get_running_loop()
         self._supervisor.settimeout(0)
         self._loop.add_reader(self._supervisor, os.kill, os.getpid(), signal.SIGTERM)
+        self._acceptor.start(self._make_protocol)
         self._beat()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=self._loop,
+        )
+        return protocol
 
     def _beat(self) -> None:
         """Say that the event loop still turns, which it does until the last answer."""
@@ -103,6 +116,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop as uvicorn does, and no longer mind the supervisor."""
         self._loop.remove_reader(self._supervisor)
+        self._acceptor.close()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

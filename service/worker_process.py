@@ -12,7 +12,13 @@ class WorkerProcess:
     """One process, and the link by which it says that it answers and learns that we are gone."""
 
     def __init__(
-        self, number: int, listener: socket.socket, environment: dict[str, str], *, is_replacement: bool
+        self,
+        number: int,
+        listener: socket.socket,
+        counts: int,
+        environment: dict[str, str],
+        *,
+        is_replacement: bool,
     ) -> None:
         """Start it.
 
@@ -25,7 +31,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         self._link = ours
         with theirs:
-            descriptors = (listener.fileno(), theirs.fileno())
+            descriptors = (listener.fileno(), theirs.fileno(), counts)
             arguments = (number, *descriptors, int(is_replacement))
             try:
                 # A group of its own: Ctrl+C in a terminal is for the supervisor, which then stops all.

@@ -54,7 +54,7 @@ def guarded() -> Iterator[Guarded]:
     gate = Gate(FullLane(0.03), Observer(metrics, lifecycle))
     config = uvicorn.Config(
         answer,
-        http=GuardedProtocol.made(5.0, gate),
+        http=GuardedProtocol.made(5.0, gate, lambda: None),
         log_config=None,
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

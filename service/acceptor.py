@@ -1,0 +1,141 @@
+"""New connections in, each to the worker that has the fewest: who hears of one first is chance.
+
+On one socket a worker that wakes takes all that wait, and clients that keep their connections, as proxies do,
+stay where they came: with two of them, one worker did all and the other nothing.
+"""
+
+import asyncio
+import logging
+import mmap
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Self
+
+from service.shortage import is_shortage
+
+logger = logging.getLogger(__name__)
+
+_NOT_THERE = 2**32 - 1  # a worker's count while it does not accept
+# How often and long a worker waits for one with fewer, which may be within a turn, before it takes more.
+_WAITS, _WAIT_SECONDS = 6, 0.001
+_MOST_AHEAD = 16  # that it takes then
+_SHORTAGE_SECONDS = 0.1
+
+
+class Counts:
+    """How many connections each worker has, in memory that all workers and their supervisor share."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Take the descriptor of those that `of` made, in this process or the one that started it."""
+        self.descriptor = descriptor
+        self._counts = memoryview(mmap.mmap(descriptor, 0)).cast("I")
+
+    @classmethod
+    def of(cls, workers: int) -> Self:
+        """Those of so many workers, none of which accepts yet."""
+        descriptor = os.memfd_create("connections")
+        os.ftruncate(descriptor, struct.calcsize("I") * workers)
+        counts = cls(descriptor)
+        for worker in range(workers):
+            counts.set_out(worker)
+        return counts
+
+    def set_out(self, worker: int) -> None:
+        """The worker accepts nothing."""
+        self._counts[worker] = _NOT_THERE
+
+    def set_in(self, worker: int) -> None:
+        """The worker accepts from now on."""
+        self._counts[worker] = 0
+
+    def add(self, worker: int, change: int) -> None:
+        """A worker has one more or less."""
+        self._counts[worker] += change
+
+    def seen(self) -> list[int]:
+        """Of each worker that accepts."""
+        return [count for count in self._counts if count != _NOT_THERE]
+
+    def is_ahead(self, worker: int) -> bool:
+        """Whether another that accepts has fewer, by more than an eighth."""
+        own = self._counts[worker]
+        return own - own // 8 > min(self._counts)
+
+
+class Acceptor:
+    """Takes a worker's share of the connections that come to a listening socket."""
+
+    def __init__(self, listening: socket.socket, counts: Counts, worker: int) -> None:
+        self._listening = listening
+        self._counts = counts
+        self._worker = worker
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._later: asyncio.TimerHandle | None = None
+        self._waits = 0
+
+    def start(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Listen, and accept from now on; each connection's protocol tells `note_lost` when it is over."""
+        self._make_protocol = make_protocol
+        self._loop = asyncio.get_running_loop()
+        self._listening.settimeout(0)
+        self._listening.listen(2048)
+        self._counts.set_in(self._worker)
+        self._loop.add_reader(self._listening, self._accept)
+
+    def close(self) -> None:
+        """Accept nothing any more: who comes when all workers have closed is refused."""
+        self._counts.set_out(self._worker)
+        self._loop.remove_reader(self._listening)
+        self._listening.close()
+        if self._later is not None:
+            self._later.cancel()
+
+    def note_lost(self) -> None:
+        """Count a connection that is over."""
+        self._counts.add(self._worker, -1)
+
+    def _accept(self) -> None:
+        """Take what waits until others have fewer; leave it to them for a while before taking more."""
+        ahead = 0
+        while True:
+            if not self._counts.is_ahead(self._worker):
+                self._waits = 0
+            elif self._waits < _WAITS:
+                self._waits += 1
+                self._pause(_WAIT_SECONDS)
+                return
+            elif ahead == _MOST_AHEAD:
+                return
+            else:
+                ahead += 1
+            try:
+                connection, _ = self._listening.accept()
+            except OSError as error:  # mostly because there is none left
+                self._waits = 0
+                if is_shortage(error):
+                    logger.warning("connections have to wait: %s", error.strerror)
+                    self._pause(_SHORTAGE_SECONDS)
+                return
+            self._counts.add(self._worker, 1)
+            task = self._loop.create_task(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make_protocol, connection)
+        except Exception:
+            self.note_lost()
+            connection.close()
+            raise
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listening)
+        self._later = self._loop.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._later = None
+        self._loop.add_reader(self._listening, self._accept)
+        self._accept()

@@ -1,7 +1,7 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ Probabilities = NDArray[np.float32]
 # Megapixels of PNG, about 20 ms of decoding: what takes longer would make the pictures behind it late.
 _LIGHT_WORK = 1.0
 _HEAVY_WAITS = 20  # times as long as light work
+_LONGEST_TURN = 0.005  # seconds of pictures done together
+_SMOOTHING = 0.05  # weight of the newest inference in the mean of a picture's
 _PICTURES_A_TURN = 4  # of a batch's inference, so that others get their turn in between
 
 
@@ -40,7 +42,55 @@ class _Light(NamedTuple):
     trace: Trace
 
 
-Together = Callable[[list[_Light]], list[Classified | Exception]]
+class _Together:
+    """Pictures that wait for one model, as many of them as fit into a turn."""
+
+    def __init__(self, classifier: Classifier, limits: Limits) -> None:
+        self._classifier = classifier
+        self._limits = limits
+        self._infer_seconds = _LONGEST_TURN  # of one picture; not known yet: the first has a turn alone
+
+    def __call__(self, waiting: Iterator[_Light]) -> list[Classified | Exception]:
+        """Decode some, then have the model read its weights once for all that can be: what became of each."""
+        decoded: list[Pixels | Exception] = []
+        ready: list[tuple[Trace, float]] = []
+        end = time.perf_counter() + _LONGEST_TURN
+        for light in waiting:
+            decoded.append(self._decode(light))
+            now = time.perf_counter()
+            ready.append((light.trace, now))
+            if now + (len(decoded) + 1) * self._infer_seconds > end:
+                break
+        try:
+            rows = iter(self._infer(decoded, ready))
+            return [one if isinstance(one, Exception) else Classified(one, next(rows)) for one in decoded]
+        finally:
+            decoded.clear()  # an error's trace holds this frame, and so would keep itself and all pictures
+
+    def _decode(self, light: _Light) -> Pixels | Exception:
+        try:
+            with light.trace.stage("decode"):
+                return self._classifier.decode(light.data, self._limits, most_work=_LIGHT_WORK)
+        except Exception as error:  # noqa: BLE001 - it is this one's, and not that of its neighbours
+            return error
+
+    def _infer(
+        self, decoded: list[Pixels | Exception], ready: list[tuple[Trace, float]]
+    ) -> Sequence[Probabilities]:
+        """What the model says of each that could be decoded, and how long all have waited for that."""
+        started = time.perf_counter()
+        for trace, since in ready:
+            trace.add("queue", started - since)  # in which those behind were decoded
+        images = [one for one in decoded if not isinstance(one, Exception)]
+        if not images:
+            return ()
+        rows: Sequence[Probabilities] = list(self._classifier.predict(np.stack(images)))
+        passed = time.perf_counter() - started
+        self._infer_seconds += _SMOOTHING * (passed / len(images) - self._infer_seconds)
+        for (trace, _), one in zip(ready, decoded, strict=True):
+            if not isinstance(one, Exception):
+                trace.add("infer", passed)
+        return rows
 
 
 class Engine:
@@ -53,7 +103,7 @@ class Engine:
         self._sandbox = Sandbox(settings.limits, settings.decode_seconds, settings.decode_bytes)
         self._limits = settings.limits
         self._metrics = metrics
-        self._shared: dict[Classifier, Together] = {}
+        self._shared: dict[Classifier, _Together] = {}
 
     def start(self) -> None:
         """Have everything ready for the first picture."""
@@ -114,10 +164,10 @@ class Engine:
         answers = iter(rows)
         return [one if isinstance(one, ImageError) else next(answers) for one in decoded]
 
-    def _together(self, classifier: Classifier) -> Together:
+    def _together(self, classifier: Classifier) -> _Together:
         """How to classify some pictures in one turn: always the same object, by which turns are shared."""
         if classifier not in self._shared:
-            self._shared[classifier] = partial(_classify_together, classifier, self._limits)
+            self._shared[classifier] = _Together(classifier, self._limits)
         return self._shared[classifier]
 
     async def _decode(
@@ -160,39 +210,3 @@ class Engine:
 def _infer(classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
     with trace.stage("infer"):
         return classifier.predict(images)
-
-
-def _classify_together(
-    classifier: Classifier, limits: Limits, pictures: list[_Light]
-) -> list[Classified | Exception]:
-    """Decode all, then have the model read its weights once for all that can be: what became of each."""
-    started = time.perf_counter()
-    decoded: dict[int, Pixels] = {}
-    failed: dict[int, Exception] = {}
-    for index, (data, trace) in enumerate(pictures):
-        try:
-            with trace.stage("decode"):
-                decoded[index] = classifier.decode(data, limits, most_work=_LIGHT_WORK)
-        except Exception as error:  # noqa: BLE001 - it is this one's, and not that of its neighbours
-            failed[index] = error
-    passed = time.perf_counter() - started
-    for _, trace in pictures:
-        trace.add("queue", passed - trace.stages["decode"])  # in which the others were decoded
-    rows = _infer_together(classifier, decoded, pictures)
-    return [failed.pop(index) if index in failed else rows[index] for index in range(len(pictures))]
-
-
-def _infer_together(
-    classifier: Classifier, decoded: dict[int, Pixels], pictures: list[_Light]
-) -> dict[int, Classified]:
-    """What the model says of those that could be decoded, by their places among `pictures`."""
-    if not decoded:
-        return {}
-    started = time.perf_counter()
-    rows = classifier.predict(np.stack(list(decoded.values())))
-    passed = time.perf_counter() - started
-    for index in decoded:
-        pictures[index].trace.add("infer", passed)
-    return {
-        index: Classified(pixels, row) for (index, pixels), row in zip(decoded.items(), rows, strict=True)
-    }

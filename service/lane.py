@@ -9,8 +9,9 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,9 +20,9 @@ from service.trace import Trace
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
+Work = Callable[[Iterator[Any]], list[Any]]  # a result or an error of each item that it takes
 
 _SMOOTHING = 0.05  # weight of the newest piece of work in the mean of their times
-_LONGEST_TURN = 0.005  # seconds of pieces done together, in which nothing is read or refused
 _RETRY_SECONDS = (1, 3)  # drawn from, so that those refused together don't come back together
 
 
@@ -100,7 +101,7 @@ class Lane(ABC):
 class _Piece:
     """What waits for its turn: something to do the work on, and who waits for it."""
 
-    work: Callable[[list[Any]], list[Any]]  # a result or an error of each
+    work: Work
     item: Any
     begin: Callable[[], None]
     done: asyncio.Future[Any]
@@ -121,14 +122,15 @@ class LoopLane(Lane):
         self._taken = 1  # pieces of the last turn
 
     async def share(
-        self, work: Callable[[list[Item]], list[Result | Exception]], item: Item, trace: Trace
+        self, work: Callable[[Iterator[Item]], list[Result | Exception]], item: Item, trace: Trace
     ) -> Result:
-        """Do `work` on `item`, and in the same turn on as many behind it as wait for the very same work.
+        """Do `work` on `item`, and in the same turn on those behind it that wait for the very same work.
 
         Nothing is waited for: who is alone has a turn alone.
 
         Args:
-            work: gives a list with the result or the error of each item, which it keeps nowhere else.
+            work: takes as many items as it wants to do in one turn, in which nothing is read or refused, and
+                gives a list with the result or the error of each, which it keeps nowhere else.
             item: what to do it on.
             trace: of the request.
 
@@ -144,12 +146,10 @@ class LoopLane(Lane):
         return result
 
     async def _do(self, work: Callable[[], Result]) -> Result:
-        result: Result = await self._wait(lambda _: [work()], None, lambda: None)
+        result: Result = await self._wait(lambda items: [work() for _ in items], None, lambda: None)
         return result
 
-    async def _wait(
-        self, work: Callable[[list[Any]], list[Any]], item: object, begin: Callable[[], None]
-    ) -> Any:  # noqa: ANN401 - the callers know
+    async def _wait(self, work: Work, item: object, begin: Callable[[], None]) -> Any:  # noqa: ANN401 - the callers know
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
         self._waiting.append(_Piece(work, item, begin, done))
@@ -166,16 +166,15 @@ class LoopLane(Lane):
         started = time.perf_counter()
         if self._started is not None:  # a whole turn: work, answers, and what was read and refused meanwhile
             self._note((started - self._started) / self._taken)
-        pieces = self._take()
-        self._taken = max(1, len(pieces))
-        if pieces:
-            outcomes = _attempt(pieces[0].work, [piece.item for piece in pieces])
-            for piece, outcome in zip(pieces, outcomes, strict=True):
-                _settle(piece.done, outcome)
+        pieces: list[_Piece] = []
+        outcomes = self._attempt(self._waiting[0].work, pieces)
+        for piece, outcome in zip(pieces, outcomes, strict=True):
+            _settle(piece.done, outcome)
             # An error's trace holds this frame too, and that of the work.
-            outcomes.clear()
             del piece, outcome
-        del pieces
+        self._taken = max(1, len(pieces))
+        outcomes.clear()
+        pieces.clear()
         if self._waiting:
             self._started = started
             loop.call_soon(self._turn, loop)
@@ -183,28 +182,27 @@ class LoopLane(Lane):
             self._started = None
             self._note((time.perf_counter() - started) / self._taken)
 
-    def _take(self) -> list[_Piece]:
-        """The first that waits, and those behind it that share its work and fit into the turn."""
-        most = max(1.0, _LONGEST_TURN / self._mean_seconds) if self._mean_seconds else 1.0
-        taken: list[_Piece] = []
-        work = self._waiting[0].work
-        while self._waiting and self._waiting[0].work is work and len(taken) < int(most):
+    def _attempt(self, work: Work, pieces: list[_Piece]) -> list[Any]:
+        """What became of each of the `pieces` that `work` took."""
+        try:
+            with closing(self._take(work, pieces)) as items:
+                return work(items)
+        except Exception as error:  # noqa: BLE001 - it is the callers'
+            return [error] * len(pieces)
+
+    def _take(self, work: Work, pieces: list[_Piece]) -> Generator[Any, None, None]:
+        """Items of those in front that wait for `work`; who has given up or is late has no part in it."""
+        while self._waiting and self._waiting[0].work is work:
             piece = self._waiting.popleft()
+            if piece.done.cancelled():
+                continue
             try:
-                if not piece.done.cancelled():
-                    piece.begin()
-                    taken.append(piece)
+                piece.begin()
             except Overloaded as error:
-                piece.done.set_exception(error)
-        return taken
-
-
-def _attempt(work: Callable[[list[Any]], list[Any]], items: list[Any]) -> list[Any]:
-    """What became of each item."""
-    try:
-        return work(items)
-    except Exception as error:  # noqa: BLE001 - it is the callers'
-        return [error] * len(items)
+                piece.done.set_exception(error.with_traceback(None))  # which would hold the piece
+            else:
+                pieces.append(piece)
+                yield piece.item
 
 
 def _settle(done: asyncio.Future[Any], outcome: object) -> None:

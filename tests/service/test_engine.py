@@ -1,18 +1,21 @@
 """Pictures that come at the same time, through a real model."""
 
 import asyncio
+import gc
+import time
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from service.app import VERSION
-from service.engine import Classified
+from service.engine import Classified, Pixels, Probabilities
 from service.errors import UndecodableImage, UnsupportedFormat
 from service.parts import Parts, build_parts
 from service.settings import Settings
 from service.trace import Trace
-from tests.support import PICTURES
+from tests.support import PICTURES, encode, gradient
 
 NAMES = ("cat", "ship", "frog", "dog")
 STAGES = {"queue", "decode", "infer"}
@@ -68,3 +71,62 @@ def test_times_of_a_shared_turn_add_up_to_what_each_waited(parts: Parts) -> None
     first, *_, last = (sum(trace.stages.values()) for trace in traces)
     assert first == pytest.approx(last, rel=0.5)
     assert len({trace.stages["infer"] for trace in traces}) < len(traces)
+
+
+def pictures_a_turn(parts: Parts, pictures: list[bytes], monkeypatch: pytest.MonkeyPatch, naps: float) -> int:
+    """How many the model gets at a time, at most, after broken ones that take no time and with such naps."""
+    classifier = parts.registry.get()
+    predict, sizes = classifier.predict, [0]
+
+    def noted(images: Pixels) -> Probabilities:
+        sizes.append(len(images))
+        time.sleep(naps * len(images))
+        return predict(images)
+
+    monkeypatch.setattr(classifier, "predict", noted)
+
+    async def send() -> None:
+        for sent in ([b"no picture"] * 100, pictures):
+            calls = (parts.engine.classify(classifier, picture, Trace()) for picture in sent)
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    asyncio.run(send())
+    return max(sizes)
+
+
+def test_pictures_that_take_long_to_decode_share_no_turn(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little time those before them took: nothing is read or refused meanwhile."""
+    large = encode(gradient(900, 900))
+    assert pictures_a_turn(parts, [large] * 8, monkeypatch, naps=0) == 1
+
+
+def test_pictures_that_take_the_model_long_share_no_turn(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = encode(gradient())
+    assert pictures_a_turn(parts, [small] * 200, monkeypatch, naps=0.01) < 8
+
+
+def test_no_picture_is_kept_by_what_failed_beside_it(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[weakref.ref[Trace]] = []
+    classifier, small = parts.registry.get(), encode(gradient())
+
+    def fail(_: Pixels) -> Probabilities:
+        raise MemoryError
+
+    async def send(*pictures: bytes) -> None:
+        traces = [Trace() for _ in pictures]
+        kept.extend(map(weakref.ref, traces))
+        calls = (parts.engine.classify(classifier, *pair) for pair in zip(pictures, traces, strict=True))
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    gc.disable()
+    try:
+        asyncio.run(send(small, b"no picture", small, small[:100]))
+        monkeypatch.setattr(classifier, "predict", fail)
+        asyncio.run(send(small, b"no picture", small))
+        assert [one() for one in kept] == [None] * 7
+    finally:
+        gc.enable()

@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -14,6 +14,7 @@ from service.lane import Lane, LoopLane, ThreadLane
 from service.trace import Trace
 
 MakeLane = Callable[[float], Lane]
+Work = Callable[[Iterator[object]], list[object]]
 
 pytestmark = pytest.mark.alone  # waits of milliseconds
 
@@ -152,41 +153,37 @@ def test_picture_whose_work_failed_is_let_go_at_once(make_lane: MakeLane) -> Non
 
 
 class Shared:
-    """Work that notes what it was done on together; on "bad" it fails."""
+    """Work that notes what it was done on together, at most so many at a time; on "bad" it fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 100) -> None:
+        self._most = most
         self.turns: list[list[object]] = []
 
-    def __call__(self, items: list[object]) -> list[object]:
-        self.turns.append(items)
-        time.sleep(0.001)
-        return [ValueError(item) if item == "bad" else item for item in items]
+    def __call__(self, items: Iterator[object]) -> list[object]:
+        taken = [*itertools.islice(items, self._most)]
+        if taken:
+            self.turns.append(taken)
+        return [ValueError(item) if item == "bad" else item for item in taken]
 
 
-async def shared(lane: LoopLane, *calls: tuple[Shared, object]) -> list[object]:
+async def shared(lane: LoopLane, *calls: tuple[Work, object]) -> list[object]:
     return await asyncio.gather(
         *(lane.share(work, item, trace()) for work, item in calls), return_exceptions=True
     )
 
 
-def test_what_waits_for_the_same_work_shares_a_turn_as_far_as_it_fits() -> None:
+def test_what_waits_for_the_same_work_shares_a_turn_and_the_work_says_how_many() -> None:
     async def flood() -> Shared:
-        lane, work = LoopLane(10), Shared()
-        for _ in range(100):  # until it knows that a piece takes a millisecond
-            await lane.share(work, "alone", trace())
-        work.turns.clear()
+        lane, work = LoopLane(10), Shared(most=5)
         assert await shared(lane, *((work, number) for number in range(12))) == [*range(12)]
         return work
 
-    turns = asyncio.run(flood()).turns
-    assert [*itertools.chain(*turns)] == [*range(12)]
-    assert 2 <= len(turns[0]) <= 5
+    assert asyncio.run(flood()).turns == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
 
 
 def test_other_work_between_keeps_its_place() -> None:
     async def mixed() -> tuple[Shared, Shared]:
         lane, one, other = LoopLane(10), Shared(), Shared()
-        lane._mean_seconds = 0.001
         await shared(lane, (one, 1), (one, 2), (other, 3), (one, 4))
         return one, other
 
@@ -197,7 +194,6 @@ def test_other_work_between_keeps_its_place() -> None:
 def test_failure_of_one_item_is_not_its_neighbours() -> None:
     async def fail() -> list[object]:
         lane, work = LoopLane(10), Shared()
-        lane._mean_seconds = 0.001
         return await shared(lane, (work, 1), (work, "bad"), (work, 3))
 
     first, bad, third = asyncio.run(fail())
@@ -208,7 +204,6 @@ def test_failure_of_one_item_is_not_its_neighbours() -> None:
 def test_who_gives_up_or_is_late_has_no_part_in_a_shared_turn() -> None:
     async def leave() -> tuple[list[object], Shared]:
         lane, work = LoopLane(0.03), Shared()
-        lane._mean_seconds = 0.0001
         late, gone = (asyncio.create_task(lane.share(work, item, trace())) for item in ("late", "gone"))
         await asyncio.sleep(0)
         gone.cancel()
@@ -220,3 +215,39 @@ def test_who_gives_up_or_is_late_has_no_part_in_a_shared_turn() -> None:
     assert isinstance(refused, Overloaded)
     assert stays == "stays"
     assert work.turns == [["stays"]]
+
+
+def failing(items: Iterator[object]) -> list[object]:
+    """On "bad" it fails, on "worst" all of a turn."""
+    taken = [*items]
+    if "worst" in taken:
+        raise MemoryError
+    return [ValueError(item) if item == "bad" else item for item in taken]
+
+
+def test_work_that_fails_as_a_whole_is_answered_to_all_of_its_turn() -> None:
+    async def fail() -> list[object]:
+        lane = LoopLane(10)
+        sent = [(failing, item) for item in ("good", "worst", "bad")]
+        return [*await shared(lane, *sent), *await shared(lane, (failing, "next"))]
+
+    *failed, later = asyncio.run(fail())
+    assert [type(error) for error in failed] == [MemoryError] * 3
+    assert later == "next"
+
+
+def test_picture_that_is_late_is_let_go_at_once() -> None:
+    async def be_late() -> weakref.ref[Picture]:
+        picture = Picture()
+        late = asyncio.create_task(LoopLane(0.03).share(failing, picture, trace()))
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # the loop is held up
+        await asyncio.wait({late})
+        assert isinstance(late.exception(), Overloaded)
+        return weakref.ref(picture)
+
+    gc.disable()
+    try:
+        assert asyncio.run(be_late())() is None
+    finally:
+        gc.enable()

@@ -13,11 +13,12 @@ from service.errors import MalformedMultipart, MissingFile, TooManyImages, Unexp
 _MOST_FIELDS = 20  # that are no files; none is asked for
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})  # Python knows others that decode to no text
 
-# What curl, browsers and HTTP libraries send for one file with a plain name; all else is for the parser.
+# What curl, browsers and HTTP libraries send for one file with a plain name. All else is for the parser:
+# it refuses long lines, too.
 _PLAIN_TYPE = re.compile(r"multipart/form-data; ?boundary=([\w.-]{1,70})", re.ASCII)
 _PLAIN_HEAD = re.compile(
-    rb'Content-Disposition: form-data; name="(\w+)"; filename="([ !#-\[\]-~]+)"'
-    rb"(?:\r\nContent-Type: [\w/.+-]+)?",
+    rb'Content-Disposition: form-data; name="(\w+)"; filename="([ !#-\[\]-~]{1,255})"'
+    rb"(?:\r\nContent-Type: [\w/.+-]{1,255})?",
     re.IGNORECASE,
 )
 

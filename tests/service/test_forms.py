@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from service import forms
-from service.errors import BodyError
+from service.errors import BodyError, MalformedMultipart
 from service.forms import Upload, read_form
 
 HEAD = b'Content-Disposition: form-data; name="file"; filename="a.png"'
@@ -91,3 +91,11 @@ def test_whatever_is_sent_comes_out_as_the_parser_has_it(body: bytes, content_ty
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forms, "_read_plain", lambda *_: None)
         assert short_cut == outcome(body, content_type)
+
+
+@pytest.mark.parametrize(
+    "head", [HEAD.replace(b"a.png", b"a" * 5000), HEAD + b"\r\nContent-Type: " + b"a" * 5000]
+)
+def test_line_that_is_too_long_is_refused_in_a_plain_form_too(head: bytes) -> None:
+    with pytest.raises(MalformedMultipart):
+        read(form(head))

@@ -6,10 +6,12 @@ stay where they came: with two of them, one worker did all and the other nothing
 
 import asyncio
 import logging
+import math
 import mmap
 import os
 import socket
 import struct
+import tempfile
 from collections.abc import Callable
 from typing import Self
 
@@ -21,7 +23,9 @@ _NOT_THERE = 2**32 - 1  # a worker's count while it does not accept
 # How often and long a worker waits for one with fewer, which may be within a turn, before it takes more.
 _WAITS, _WAIT_SECONDS = 6, 0.001
 _MOST_AHEAD = 16  # that it takes then
+_MOST_AT_ONCE = 64  # so that others are answered meanwhile, however many come
 _SHORTAGE_SECONDS = 0.1
+_SHORTAGE_SILENCE = 10.0  # seconds from one line of log on a shortage to the next
 
 
 class Counts:
@@ -34,10 +38,12 @@ class Counts:
 
     @classmethod
     def of(cls, workers: int) -> Self:
-        """Those of so many workers, none of which accepts yet."""
-        descriptor = os.memfd_create("connections")
-        os.ftruncate(descriptor, struct.calcsize("I") * workers)
-        counts = cls(descriptor)
+        """Those of so many workers, none of which accepts yet.
+
+        Raises:
+            OSError: there is no memory for them.
+        """
+        counts = cls(_shared_memory(struct.calcsize("I") * workers))
         for worker in range(workers):
             counts.set_out(worker)
         return counts
@@ -64,6 +70,17 @@ class Counts:
         return own - own // 8 > min(self._counts)
 
 
+def _shared_memory(size: int) -> int:
+    """The descriptor of so many bytes; of a file where the system allows no memory without a name."""
+    try:
+        descriptor = os.memfd_create("connections")
+    except OSError:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.posix_fallocate(descriptor, 0, size)
+    return descriptor
+
+
 class Acceptor:
     """Takes a worker's share of the connections that come to a listening socket."""
 
@@ -74,6 +91,8 @@ class Acceptor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._later: asyncio.TimerHandle | None = None
         self._waits = 0
+        self._silent_until = -math.inf
+        self._is_open = True  # after which its connections count no more
 
     def start(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
         """Listen, and accept from now on; each connection's protocol tells `note_lost` when it is over."""
@@ -86,6 +105,7 @@ class Acceptor:
 
     def close(self) -> None:
         """Accept nothing any more: who comes when all workers have closed is refused."""
+        self._is_open = False
         self._counts.set_out(self._worker)
         self._loop.remove_reader(self._listening)
         self._listening.close()
@@ -94,12 +114,13 @@ class Acceptor:
 
     def note_lost(self) -> None:
         """Count a connection that is over."""
-        self._counts.add(self._worker, -1)
+        if self._is_open:
+            self._counts.add(self._worker, -1)
 
     def _accept(self) -> None:
         """Take what waits until others have fewer; leave it to them for a while before taking more."""
         ahead = 0
-        while True:
+        for _ in range(_MOST_AT_ONCE):
             if not self._counts.is_ahead(self._worker):
                 self._waits = 0
             elif self._waits < _WAITS:
@@ -111,12 +132,11 @@ class Acceptor:
             else:
                 ahead += 1
             try:
-                connection, _ = self._listening.accept()
+                connection = self._listening.accept()[0]
             except OSError as error:  # mostly because there is none left
                 self._waits = 0
                 if is_shortage(error):
-                    logger.warning("connections have to wait: %s", error.strerror)
-                    self._pause(_SHORTAGE_SECONDS)
+                    self._put_off(error)
                 return
             self._counts.add(self._worker, 1)
             task = self._loop.create_task(self._serve(connection))
@@ -130,6 +150,14 @@ class Acceptor:
             self.note_lost()
             connection.close()
             raise
+
+    def _put_off(self, shortage: OSError) -> None:
+        """Try again when some connections may be over."""
+        now = self._loop.time()
+        if now >= self._silent_until:
+            self._silent_until = now + _SHORTAGE_SILENCE
+            logger.warning("connections have to wait: %s", shortage.strerror)
+        self._pause(_SHORTAGE_SECONDS)
 
     def _pause(self, seconds: float) -> None:
         self._loop.remove_reader(self._listening)

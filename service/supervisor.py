@@ -56,7 +56,11 @@ class Supervisor:
         with _bind(self._settings) as listener, _make_folder() as metrics:
             self._listener = listener
             self._metrics = metrics
-            self._counts = Counts.of(self._settings.workers)
+            try:
+                self._counts = Counts.of(self._settings.workers)
+            except OSError as error:
+                logger.error("no memory that workers share can be had (%s): set TMPDIR", error)  # noqa: TRY400
+                return 1
             try:
                 return self._serve()
             finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import itertools
 import os
 import socket
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ from service.acceptor import Acceptor, Counts
 
 
 class Listening(socket.socket):
-    """Has no descriptor left for the first connection that is asked for."""
+    """Has no descriptor left for a connection the first times."""
 
-    was_short = False
+    short = 3
 
     def accept(self) -> tuple[socket.socket, object]:
-        if not self.was_short:
-            self.was_short = True
+        if self.short:
+            self.short -= 1
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return super().accept()
 
@@ -132,4 +133,51 @@ def test_connections_wait_where_there_is_no_descriptor_for_them(
             return spread
 
     assert asyncio.run(take()) == [2]
-    assert "connections have to wait: Too many open files" in caplog.text
+    assert caplog.messages == ["connections have to wait: Too many open files"]
+
+
+def test_others_have_their_turns_while_many_connections_come(
+    listening: socket.socket, counts: Counts
+) -> None:
+    async def take() -> list[int]:
+        clients = connect(listening, 100)
+        acceptor = Acceptor(listening, counts, 0)
+        accept_for(acceptor)
+        seen = [0]
+        while seen[-1] < len(clients):
+            await asyncio.sleep(0)
+            seen += counts.seen()
+        acceptor.close()
+        for client in clients:
+            client.close()
+        return seen
+
+    assert max(after - before for before, after in itertools.pairwise(asyncio.run(take()))) < 100
+
+
+def test_connections_that_end_after_a_worker_has_closed_do_not_count(
+    listening: socket.socket, counts: Counts
+) -> None:
+    async def close_first() -> list[int]:
+        acceptor = Acceptor(listening, counts, 0)
+        accept_for(acceptor)
+        (client,) = connect(listening, 1)
+        await taken(counts, 1)
+        acceptor.close()
+        client.close()
+        await asyncio.sleep(0.1)
+        return counts.seen()
+
+    assert asyncio.run(close_first()) == []
+
+
+def test_counts_are_shared_where_memory_without_a_name_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container's profile does; a process that the kernel forbids it is forbidden it for good."""
+
+    def forbid(_: str) -> int:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "memfd_create", forbid)
+    counts = Counts.of(2)
+    Counts(counts.descriptor).set_in(1)
+    assert counts.seen() == [0]

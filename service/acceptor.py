@@ -131,17 +131,23 @@ class Acceptor:
                 return
             else:
                 ahead += 1
-            try:
-                connection = self._listening.accept()[0]
-            except OSError as error:  # mostly because there is none left
-                self._waits = 0
-                if is_shortage(error):
-                    self._put_off(error)
+            if not self._take_one():
                 return
-            self._counts.add(self._worker, 1)
-            task = self._loop.create_task(self._serve(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+
+    def _take_one(self) -> bool:
+        """Whether one was there and could be had."""
+        try:
+            connection = self._listening.accept()[0]
+        except OSError as error:  # mostly because there is none left
+            self._waits = 0
+            if is_shortage(error):
+                self._put_off(error)
+            return False
+        self._counts.add(self._worker, 1)
+        task = self._loop.create_task(self._serve(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
 
     async def _serve(self, connection: socket.socket) -> None:
         try:

@@ -62,7 +62,7 @@ class _Together:
             if now + (len(decoded) + 1) * self._infer_seconds > end:
                 break
         try:
-            rows = iter(self._infer(decoded, ready))
+            rows = iter(self._infer_all(decoded, ready))
             return [one if isinstance(one, Exception) else Classified(one, next(rows)) for one in decoded]
         finally:
             decoded.clear()  # an error's trace holds this frame, and so would keep itself and all pictures
@@ -74,7 +74,7 @@ class _Together:
         except Exception as error:  # noqa: BLE001 - it is this one's, and not that of its neighbours
             return error
 
-    def _infer(
+    def _infer_all(
         self, decoded: list[Pixels | Exception], ready: list[tuple[Trace, float]]
     ) -> Sequence[Probabilities]:
         """What the model says of each that could be decoded, and how long all have waited for that."""

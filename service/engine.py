@@ -1,7 +1,7 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -62,8 +62,8 @@ class _Together:
             if now + (len(decoded) + 1) * self._infer_seconds > end:
                 break
         try:
-            rows = iter(self._infer_all(decoded, ready))
-            return [one if isinstance(one, Exception) else Classified(one, next(rows)) for one in decoded]
+            rows = self._infer_all(decoded, ready)
+            return [one if isinstance(one, Exception) else Classified(one, rows.pop(0)) for one in decoded]
         finally:
             decoded.clear()  # an error's trace holds this frame, and so would keep itself and all pictures
 
@@ -76,15 +76,15 @@ class _Together:
 
     def _infer_all(
         self, decoded: list[Pixels | Exception], ready: list[tuple[Trace, float]]
-    ) -> Sequence[Probabilities]:
+    ) -> list[Probabilities]:
         """What the model says of each that could be decoded, and how long all have waited for that."""
         started = time.perf_counter()
         for trace, since in ready:
             trace.add("queue", started - since)  # in which those behind were decoded
         images = [one for one in decoded if not isinstance(one, Exception)]
         if not images:
-            return ()
-        rows: Sequence[Probabilities] = list(self._classifier.predict(np.stack(images)))
+            return []
+        rows: list[Probabilities] = list(self._classifier.predict(np.stack(images)))
         passed = time.perf_counter() - started
         self._infer_seconds += _SMOOTHING * (passed / len(images) - self._infer_seconds)
         for (trace, _), one in zip(ready, decoded, strict=True):

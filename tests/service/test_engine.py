@@ -130,3 +130,20 @@ def test_no_picture_is_kept_by_what_failed_beside_it(parts: Parts, monkeypatch: 
         assert [one() for one in kept] == [None] * 7
     finally:
         gc.enable()
+
+
+def test_model_that_says_too_little_fails_its_own_pictures_alone(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, small = parts.registry.get(), encode(gradient())
+    predict = classifier.predict
+
+    async def send() -> Classified:
+        async with asyncio.timeout(5):
+            return await parts.engine.classify(classifier, small, Trace())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier, "predict", lambda images: predict(images)[1:])
+        with pytest.raises(IndexError):
+            asyncio.run(send())
+    assert isinstance(asyncio.run(send()), Classified)

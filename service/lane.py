@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from service.errors import Overloaded
 from service.trace import Trace
@@ -97,8 +96,7 @@ class Lane(ABC):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """What waits for its turn: something to do the work on, and who waits for it."""
 
     work: Work

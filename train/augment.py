@@ -1,4 +1,4 @@
-"""A batch of uint8 pictures in, the same batch flipped, shifted and holed at random out."""
+"""A batch of uint8 pictures in, the same batch flipped, shifted, holed and mixed at random out."""
 
 import torch
 from torch import Tensor
@@ -49,6 +49,37 @@ def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     in_columns = (columns >= left) & (columns < left + side)
     hole = in_rows[:, :, None, None] & in_columns[:, None, :, None]
     return images.masked_fill(hole, round(PIXEL_MEAN))
+
+
+def cut_mix(
+    images: Tensor, targets: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Paste a rectangle of the batch's picture before it into some pictures (CutMix, arXiv 1905.04899).
+
+    The rectangle has the shape of the picture and any area up to all of it, and lies anywhere; what hangs
+    over an edge is lost. A picture's target is mixed from both as its pixels are.
+
+    Args:
+        images: uint8 (N, height, width, 3).
+        targets: float (N, classes), the probabilities to learn.
+        share: 0..1, of the pictures that get a rectangle.
+        generator: where choices, sizes and places come from.
+
+    Returns:
+        New tensors of the same shapes and types.
+    """
+    count, height, width = images.shape[:3]
+    chosen, area, middle_row, middle_column = torch.rand(4, count, 1, generator=generator)
+    half = area.sqrt() / 2 * (chosen < share)
+    rows, columns = (torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width
+    in_rows = (rows - middle_row).abs() < half  # (N, height)
+    in_columns = (columns - middle_column).abs() < half
+    pasted = in_rows[:, :, None, None] & in_columns[:, None, :, None]
+    mixed = (in_rows.float().mean(1) * in_columns.float().mean(1))[:, None]  # (N, 1), share of the pixels
+    return (
+        torch.where(pasted, images.roll(1, 0), images),
+        (1 - mixed) * targets + mixed * targets.roll(1, 0),
+    )
 
 
 def alternating_flips(first: Tensor, epoch: int) -> Tensor:

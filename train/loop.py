@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from train.augment import alternating_flips, augment, cut_out
+from train.batches import draw_batches
 from train.data import Pixels
 from train.hardware import Hardware, find_hardware
 from train.learner import Learner
@@ -59,6 +59,7 @@ def fit(
     seed: int,
     on_epoch: Callable[[EpochResult, Learner], None],
     *,
+    classes: int,
     resume: Progress | None = None,
     parallel: Parallel = ALONE,
 ) -> None:
@@ -75,6 +76,7 @@ def fit(
         held_out: what each epoch is judged on.
         seed: of shuffling and augmentation.
         on_epoch: called after each epoch, in the first process only.
+        classes: columns of the model's logits, whichever of the classes `train` has.
         resume: where to go on.
         parallel: with whom; `recipe`'s batch is that of all processes together.
 
@@ -96,8 +98,8 @@ def fit(
             started = time.perf_counter()
             torch.manual_seed(_epoch_seed(seed, epoch) + parallel.rank)  # dropout's
             generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
-            batches = _batches(train, alternating_flips(first_flips, epoch), recipe, generator)
-            ours = ((parallel.share(images), parallel.share(labels)) for images, labels in batches)
+            batches = draw_batches(train, classes, recipe, epoch, first_flips, generator)
+            ours = ((parallel.share(images), parallel.share(targets)) for images, targets in batches)
             sums = train_one_epoch(learner, ours, side, recipe, hardware, bar)
             loss, correct, seen = parallel.total(*sums)
             trained = time.perf_counter()
@@ -124,16 +126,20 @@ def train_one_epoch(
     hardware: Hardware,
     bar: "tqdm[NoReturn]",
 ) -> tuple[float, int, int]:
-    """One pass over `batches` at `side` pixels; the summed loss, the right answers and the pictures."""
+    """One pass over `batches` at `side` pixels; the summed loss, the right answers and the pictures.
+
+    Of a mixed picture, the class that most of it shows is right.
+    """
     learner.model.train()
     normalize = Normalize()
     total_loss, correct, seen = 0.0, 0, 0
-    for images, cpu_labels in batches:
-        labels = cpu_labels.to(hardware.device)
+    for images, cpu_targets in batches:
+        targets = cpu_targets.to(hardware.device)
+        labels = targets.argmax(1)
         inputs = _shrink(normalize(images.to(hardware.device)), side)  # (N, 3, side, side)
         with hardware.autocast():
             logits = learner.wrapped(inputs)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
         rate = learner.learning_rate
         learner.learn(loss)
 
@@ -175,35 +181,6 @@ def evaluate(model: nn.Module, pixels: Pixels, hardware: Hardware) -> float:
 
 def _epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-
-
-def _batches(
-    pixels: Pixels, flips: Tensor, recipe: Recipe, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled, augmented batches; a last one that is not full is left to the next epoch's shuffle."""
-    size = recipe.batch_size
-    padding = round(recipe.crop_padding * recipe.input_side)
-    hole = round(recipe.cutout * recipe.input_side)
-    order = _draw_evenly(pixels.labels, generator) if recipe.balance else _shuffle(len(pixels), generator)
-    for chosen in order[: len(order) - len(order) % size].split(size):
-        images, labels = pixels.take(chosen)
-        images = augment(images, flips[chosen], padding, generator)
-        yield cut_out(images, hole, generator) if hole else images, labels
-
-
-def _shuffle(count: int, generator: torch.Generator) -> Tensor:
-    return torch.randperm(count, generator=generator)
-
-
-def _draw_evenly(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """As many positions as there are labels, each class as likely as any other, with repetition."""
-    counts = torch.bincount(labels)
-    classes = counts.nonzero().flatten()
-    drawn = classes[torch.randint(len(classes), labels.shape, generator=generator)]
-    # Sorted by label, a class's positions are a run that starts where the smaller labels end.
-    starts = counts.cumsum(0) - counts
-    within = (torch.rand(labels.shape, generator=generator, dtype=torch.float64) * counts[drawn]).long()
-    return labels.argsort(stable=True)[starts[drawn] + within]
 
 
 def _shrink(inputs: Tensor, side: int) -> Tensor:

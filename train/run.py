@@ -71,6 +71,7 @@ def train_network(job: Job) -> None:
             folder.begin(dataset, job.source)
         fit(
             *(network, recipe, dataset.train, dataset.held_out, job.seed, folder.end_epoch),
+            classes=len(dataset.class_names),
             resume=progress,
             parallel=parallel,
         )

@@ -1,6 +1,6 @@
 import torch
 
-from train.augment import alternating_flips, augment, cut_out
+from train.augment import alternating_flips, augment, cut_mix, cut_out
 
 
 def numbered(count: int = 64, side: int = 6) -> torch.Tensor:
@@ -54,3 +54,43 @@ def test_cut_out_blanks_one_square_and_nothing_else() -> None:
     assert min(sizes) < 36  # it may hang over an edge
     heights = {int(one.any(dim=(1, 2)).sum()) for one in blank}
     assert heights == set(range(1, 7))
+
+
+def mixed(share: float, seed: int = 0, count: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    """Plain pictures of the values 0, 1, ..., each a class of its own, mixed."""
+    images = torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(-1, 12, 16, 3)
+    return cut_mix(images, torch.eye(count), share, torch.Generator().manual_seed(seed))
+
+
+def test_cut_mix_pastes_one_rectangle_of_the_picture_before() -> None:
+    images, _ = mixed(1)
+    sizes = set()
+    for value, image in enumerate(images.tolist()):
+        foreign = torch.tensor(image)[:, :, 0] != value
+        assert torch.tensor(image)[foreign].unique().tolist() in ([], [(value - 1) % 200])
+        height, width = int(foreign.any(1).sum()), int(foreign.any(0).sum())
+        assert foreign.sum() == height * width
+        sizes.add((height, width))
+    assert len(sizes) > 50
+
+
+def test_cut_mix_mixes_targets_as_it_mixes_pixels() -> None:
+    images, targets = mixed(1)
+    own = torch.arange(200)
+    for values in (own, own.roll(1)):
+        share = (images == values[:, None, None, None]).float().mean((1, 2, 3))
+        torch.testing.assert_close(targets[own, values], share)
+    torch.testing.assert_close(targets.sum(1), torch.ones(200))
+
+
+def test_cut_mix_leaves_the_other_pictures_as_they_are() -> None:
+    images, targets = mixed(0.25)
+    touched = (targets.diagonal() < 1).tolist()
+    assert 30 < sum(touched) < 70
+    assert [bool((image != value).any()) for value, image in enumerate(images)] == touched
+
+
+def test_cut_mix_repeats_itself_from_the_same_seed() -> None:
+    for one, same, other in zip(mixed(1), mixed(1), mixed(1, seed=1), strict=True):
+        assert torch.equal(one, same)
+        assert not torch.equal(one, other)

@@ -8,7 +8,7 @@ from torch import nn
 from train.data import Dataset, load_dataset
 from train.hardware import find_hardware
 from train.learner import Learner
-from train.loop import EpochResult, TrainingError, _draw_evenly, evaluate, fit, predict
+from train.loop import EpochResult, TrainingError, evaluate, fit, predict
 from train.networks import build_network
 from train.recipes import Recipe, Stage
 from train.sources import list_pictures
@@ -40,7 +40,10 @@ def train(recipe: Recipe, dataset: Dataset) -> tuple[list[EpochResult], nn.Modul
         models.append(learner.average.module)
 
     torch.manual_seed(0)
-    fit(build_network("resnet", 3), recipe, dataset.train, dataset.test, seed=0, on_epoch=on_epoch)
+    fit(
+        *(build_network("resnet", 3), recipe, dataset.train, dataset.test, 0, on_epoch),
+        classes=3,
+    )
     return results, models[-1]
 
 
@@ -81,13 +84,3 @@ def test_predictions_do_not_depend_on_the_other_pictures(dataset: Dataset) -> No
         dataset.test, indices=dataset.test.indices[:1], labels=dataset.test.labels[:1]
     )
     torch.testing.assert_close(together[:1], predict(model, alone, hardware), atol=1e-4, rtol=1e-4)
-
-
-def test_balance_draws_rare_classes_as_often_as_common_ones() -> None:
-    labels = torch.tensor([0] * 900 + [2] * 95 + [1] * 5)[torch.randperm(1000)]
-    drawn = _draw_evenly(labels, torch.Generator().manual_seed(0))
-    assert len(drawn) == 1000
-    assert all(280 < count < 390 for count in torch.bincount(labels[drawn]).tolist())
-    assert {position for position in drawn.tolist() if labels[position] == 1} == set(
-        (labels == 1).nonzero().flatten().tolist()
-    )

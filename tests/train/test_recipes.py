@@ -38,6 +38,14 @@ def test_many_pictures_leave_the_recipe_as_it_is(network: str, name: str) -> Non
     assert recipe.fitted_to(45_000) == recipe
 
 
+@pytest.mark.parametrize("pictures", [81, 45_000])
+def test_resnet_sees_whole_pictures_of_full_size_at_last(pictures: int) -> None:
+    recipe = find_recipe("resnet", "full").fitted_to(pictures)
+    assert recipe.cutmix > 0
+    assert recipe.mixed_epochs == pytest.approx(0.85 * recipe.epochs, abs=0.5)
+    assert set(recipe.sides[recipe.mixed_epochs :]) == {recipe.input_side}
+
+
 def test_unknown_recipe_names_the_valid_ones() -> None:
     with pytest.raises(RecipeError, match="'slow' does not exist for cnn: choose one of full, quick"):
         find_recipe("cnn", "slow")

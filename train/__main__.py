@@ -52,6 +52,7 @@ def _job(arguments: argparse.Namespace) -> Job:
         resume=arguments.resume,
         strict=arguments.strict,
         tensorboard=arguments.tensorboard,
+        teachers=tuple(arguments.teacher),
     )
 
 
@@ -74,6 +75,14 @@ def _parse() -> argparse.Namespace:
         default=1.0,
         metavar="FACTOR",
         help="times the recipe's learning rates, 0.01 to 100 (default: 1)",
+    )
+    add(
+        "--teacher",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="a trained network's folder, whose answers are learned beside the labels; may be given again",
     )
     add("--strict", action="store_true", help="stop on any problem with the data, instead of reporting it")
     add("--seed", type=_natural, default=0, help="of weights, shuffling and augmentation (default: 0)")

@@ -14,6 +14,7 @@ import dataclasses
 import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ CLASSES = "classes.csv"
 CONFUSION = "confusion.png"
 MISTAKES = "mistakes.png"
 TENSORBOARD = "tensorboard"
+_TEACHERS = "recipe.teachers"
 _SHARE_SPENT_SAVING = 0.05  # of a run's time: epochs over a few pictures are shorter than saving them is
 
 
@@ -79,6 +81,17 @@ def data_of_run(folder: Path) -> str | None:
     return config.get("data") if isinstance(config, dict) else None
 
 
+def _in_common(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run that goes on must share with its beginning, by name."""
+    recipe = {f"recipe.{name}": value for name, value in facts["recipe"].items()}
+    plain = {name: facts[name] for name in ("network", "data_sha256", "seed")}
+    return {**plain, **recipe, "versions": facts["versions"]}
+
+
+def _hashes(teachers: list[str] | None) -> str:
+    return ", ".join(sha256[:12] for sha256 in teachers or []) or "none"
+
+
 class RunFolder:
     """What a run has reached, in memory and on disk."""
 
@@ -107,13 +120,7 @@ class RunFolder:
             CheckpointError: it was started with something else.
         """
         tensors, saved = read_tensors(self._path / STATE)
-        ours = json.loads(json.dumps(dataclasses.asdict(self._facts)))
-        for name in ("network", "data_sha256", "seed", "recipe", "versions"):
-            if saved["facts"][name] != ours[name]:
-                raise CheckpointError(
-                    f"{str(self._path)!r} was started with {name} {saved['facts'][name]!r}, and this is "
-                    f"{ours[name]!r}: go on with the same, or start another run with --to"
-                )
+        self._check_same(saved["facts"], json.loads(json.dumps(dataclasses.asdict(self._facts))))
         self._history = [EpochResult(**one) for one in saved["history"]]
         self._facts = dataclasses.replace(
             self._facts,
@@ -160,6 +167,22 @@ class RunFolder:
             self._writer.close()
         (self._path / STATE).unlink()
         return int(confusion.diagonal().sum()) / len(dataset.test)
+
+    def _check_same(self, saved: dict[str, Any], ours: dict[str, Any]) -> None:
+        before, now = _in_common(saved), _in_common(ours)
+        for name in {**before, **now}:
+            if before.get(name) == now.get(name):
+                continue
+            if name == _TEACHERS:
+                raise CheckpointError(
+                    f"{str(self._path)!r} was started with other teachers, by the SHA-256 of their weights "
+                    f"({_hashes(before.get(name))}, and this has {_hashes(now.get(name))}): give the same "
+                    "--teacher in the same order, or start another run with --to"
+                )
+            raise CheckpointError(
+                f"{str(self._path)!r} was started with {name} {before.get(name)!r}, and this is "
+                f"{now.get(name)!r}: go on with the same, or start another run with --to"
+            )
 
     def _save(self, learner: Learner) -> None:
         """Write the best weights, metrics and, last of all, the state.

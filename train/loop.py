@@ -19,6 +19,7 @@ from train.learner import Learner
 from train.parallel import ALONE, Parallel
 from train.preprocess import Normalize
 from train.recipes import Recipe
+from train.teacher import Teacher
 
 # Pictures evaluated at once: enough to be fast, few enough for the activations of large ones to fit.
 _MOST_EVALUATED = 500
@@ -60,6 +61,7 @@ def fit(
     on_epoch: Callable[[EpochResult, Learner], None],
     *,
     classes: int,
+    teacher: Teacher | None = None,
     resume: Progress | None = None,
     parallel: Parallel = ALONE,
 ) -> None:
@@ -77,6 +79,7 @@ def fit(
         seed: of shuffling and augmentation.
         on_epoch: called after each epoch, in the first process only.
         classes: columns of the model's logits, whichever of the classes `train` has.
+        teacher: whose answers are learned beside the labels, in the epochs of full-sized pictures.
         resume: where to go on.
         parallel: with whom; `recipe`'s batch is that of all processes together.
 
@@ -100,7 +103,7 @@ def fit(
             generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
             batches = draw_batches(train, classes, recipe, epoch, first_flips, generator)
             ours = ((parallel.share(images), parallel.share(targets)) for images, targets in batches)
-            sums = train_one_epoch(learner, ours, side, recipe, hardware, bar)
+            sums = train_one_epoch(learner, ours, side, recipe, hardware, bar, teacher=teacher)
             loss, correct, seen = parallel.total(*sums)
             trained = time.perf_counter()
             if not parallel.is_first:
@@ -125,11 +128,14 @@ def train_one_epoch(
     recipe: Recipe,
     hardware: Hardware,
     bar: "tqdm[NoReturn]",
+    *,
+    teacher: Teacher | None = None,
 ) -> tuple[float, int, int]:
     """One pass over `batches` at `side` pixels; the summed loss, the right answers and the pictures.
 
     Of a mixed picture, the class that most of it shows is right.
     """
+    taught_by = teacher if side == recipe.input_side else None  # teachers know no smaller pictures
     learner.model.train()
     normalize = Normalize()
     total_loss, correct, seen = 0.0, 0, 0
@@ -139,7 +145,8 @@ def train_one_epoch(
         inputs = _shrink(normalize(images.to(hardware.device)), side)  # (N, 3, side, side)
         with hardware.autocast():
             logits = learner.wrapped(inputs)
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+        answers = taught_by.probabilities(inputs) if taught_by else None
+        loss = _loss(logits, targets, answers, recipe)
         rate = learner.learning_rate
         learner.learn(loss)
 
@@ -181,6 +188,14 @@ def evaluate(model: nn.Module, pixels: Pixels, hardware: Hardware) -> float:
 
 def _epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _loss(logits: Tensor, targets: Tensor, answers: Tensor | None, recipe: Recipe) -> Tensor:
+    """Cross-entropy against what the labels say and, where a teacher answered, against its answers."""
+    loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+    if answers is None:
+        return loss
+    return torch.lerp(loss, F.cross_entropy(logits.float(), answers), recipe.taught)
 
 
 def _shrink(inputs: Tensor, side: int) -> Tensor:

@@ -41,6 +41,7 @@ class Recipe:
     cutout: float = 0.0  # side of the blank square, as a share of the input side
     cutmix: float = 0.0  # the share of pictures that get a piece of another
     mixed: float = 0.85  # as a share of all epochs, those from the first in which they do
+    taught: float = 0.9  # the teachers' share of the loss, where there are any; the labels' is the rest
     balance: bool = False  # draw every class equally often, instead of every picture once
     average_every: int = 5  # steps between updates of the weight average
     average_decay: float = 0.98  # of one such update, once the average is warm

@@ -2,12 +2,13 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from train.checkpoint import Facts
+from train.checkpoint import Checkpoint, Facts, weights_sha256
 from train.data import Dataset, load_dataset
 from train.folder import DATA, RunFolder, check_folder
 from train.hardware import find_hardware
@@ -17,7 +18,8 @@ from train.parallel import Parallel, join_processes
 from train.provenance import git_commit, library_versions
 from train.recipes import Recipe
 from train.report import present, remind
-from train.sources import list_pictures
+from train.sources import DataError, Listing, list_pictures
+from train.teacher import Teacher, load_teacher
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class Job:
     """What to train, on what, and where to.
 
     split_seed decides which pictures are held out, so that runs with other seeds are judged on the same.
-    strict makes every problem with the data fatal.
+    strict makes every problem with the data fatal. teachers are folders of runs, or bundles.
     """
 
     network: str
@@ -42,13 +44,14 @@ class Job:
     resume: bool = False
     strict: bool = False
     tensorboard: bool = False
+    teachers: tuple[Path, ...] = ()
 
 
 def train_network(job: Job) -> None:
     """Train the job's network, keep the best epoch's weights, measure them once on test.
 
     Raises:
-        CheckpointError: the folder holds a run that the job does not fit.
+        CheckpointError: the folder holds a run that the job does not fit, or a teacher can't teach it.
         DataError: the source can't be trained on.
         NetworkError: there is no such network, or it does not take such pictures.
         TrainingError: the training broke off.
@@ -59,12 +62,17 @@ def train_network(job: Job) -> None:
             check_folder(job.folder, resume=job.resume)
         else:
             logging.getLogger("train").setLevel(logging.ERROR)
-        dataset = _prepare(job, parallel)
+        listing = list_pictures(job.source)
+        _try_network(job, listing)
+        teachers = [load_teacher(one, listing.class_names, job.recipe.input_side) for one in job.teachers]
+        dataset = _load(job, listing, parallel)
+        leaks = _possible_leaks(job, teachers, dataset)
         recipe = _fit_recipe(job.recipe, len(dataset.train), parallel)
-        facts = _facts(job, recipe, dataset)
+        facts = _facts(job, recipe, dataset, teachers)
         torch.manual_seed(job.seed)
         network = build_network(job.network, len(dataset.class_names), recipe.dropout)
         _log_start(facts, dataset, count_parameters(network), parallel)
+        _log_teachers(job, teachers)
         folder = RunFolder(job.folder, facts, recipe.epochs, tensorboard=job.tensorboard)
         progress = folder.restore() if job.resume else None
         if parallel.is_first and progress is None:
@@ -72,25 +80,23 @@ def train_network(job: Job) -> None:
         fit(
             *(network, recipe, dataset.train, dataset.held_out, job.seed, folder.end_epoch),
             classes=len(dataset.class_names),
+            teacher=Teacher([one.model() for one in teachers], find_hardware()) if teachers else None,
             resume=progress,
             parallel=parallel,
         )
         if parallel.is_first:
-            accuracy = folder.finish(dataset)
-            logger.info(
-                "test accuracy %.2f%% on %d pictures; weights, curves and mistakes in %s",
-                *(100 * accuracy, len(dataset.test), job.folder),
-            )
-            remind(dataset.report, job.folder / DATA)
+            _finish(job, folder, dataset, leaks)
 
 
-def _prepare(job: Job, parallel: Parallel) -> Dataset:
-    """The data set; before its pictures are decoded, the network is tried on one of each size."""
-    listing = list_pictures(job.source)
+def _try_network(job: Job, listing: Listing) -> None:
+    """Before any picture is decoded, see that the network takes one of each size."""
     classes = len(listing.class_names)
     network = build_network(job.network, classes)
     for side in sorted(set(job.recipe.sides)):
         check_input(network, job.network, side, classes)
+
+
+def _load(job: Job, listing: Listing, parallel: Parallel) -> Dataset:
     with parallel.first_goes_first():
         dataset = load_dataset(listing, job.recipe.input_side, job.split_seed)
     if parallel.is_first:
@@ -102,6 +108,28 @@ def _prepare(job: Job, parallel: Parallel) -> Dataset:
     return dataset
 
 
+def _possible_leaks(job: Job, teachers: Sequence[Checkpoint], dataset: Dataset) -> list[str]:
+    """A sentence, which is logged too, for each teacher that may know what the student is judged by.
+
+    An error only if the job is strict: a network that learned from more pictures than these is worth learning
+    from, and only its owner knows whether those that are held out here were among them.
+    """
+    leaks = []
+    for folder, facts in zip(job.teachers, (teacher.facts for teacher in teachers), strict=True):
+        if facts.data_sha256 == dataset.sha256:
+            continue
+        leak = (
+            f"teacher {str(folder)!r} learned from other data, or from another split of it (--split-seed "
+            f"{facts.split_seed} there, {job.split_seed} here): if it has seen pictures that are held out or "
+            "in the test here, accuracies come out too high"
+        )
+        if job.strict:
+            raise DataError(f"{leak}, and --strict allows no such teacher")
+        logger.warning("%s", leak)
+        leaks.append(leak)
+    return leaks
+
+
 def _fit_recipe(recipe: Recipe, pictures: int, parallel: Parallel) -> Recipe:
     fitted = recipe.fitted_to(pictures)
     if fitted.batch_size < parallel.world:
@@ -111,7 +139,8 @@ def _fit_recipe(recipe: Recipe, pictures: int, parallel: Parallel) -> Recipe:
     return dataclasses.replace(fitted, batch_size=fitted.batch_size - fitted.batch_size % parallel.world)
 
 
-def _facts(job: Job, recipe: Recipe, dataset: Dataset) -> Facts:
+def _facts(job: Job, recipe: Recipe, dataset: Dataset, teachers: Sequence[Checkpoint]) -> Facts:
+    taught_by = [weights_sha256(teacher.weights) for teacher in teachers]
     return Facts(
         network=job.network,
         class_names=dataset.class_names,
@@ -120,7 +149,7 @@ def _facts(job: Job, recipe: Recipe, dataset: Dataset) -> Facts:
         data_sha256=dataset.sha256,
         split_seed=job.split_seed,
         seed=job.seed,
-        recipe={"name": job.recipe_name, **dataclasses.asdict(recipe)},
+        recipe={"name": job.recipe_name, **dataclasses.asdict(recipe), "teachers": taught_by},
         held_out_accuracy=0.0,
         git_commit=git_commit(),  # of the code that runs, whatever is checked out while it does
         versions=library_versions("torch", "numpy", "pillow"),
@@ -135,3 +164,22 @@ def _log_start(facts: Facts, dataset: Dataset, parameters: int, parallel: Parall
         *(facts.network, parameters, facts.data_name, len(facts.class_names), pictures),
         *(facts.recipe["name"], parallel.world),
     )
+
+
+def _log_teachers(job: Job, teachers: Sequence[Checkpoint]) -> None:
+    for folder, facts in zip(job.teachers, (teacher.facts for teacher in teachers), strict=True):
+        logger.info(
+            "taught by %s in %s, held-out accuracy %.2f%%",
+            *(facts.network, folder, 100 * facts.held_out_accuracy),
+        )
+
+
+def _finish(job: Job, folder: RunFolder, dataset: Dataset, leaks: Sequence[str]) -> None:
+    accuracy = folder.finish(dataset)
+    logger.info(
+        "test accuracy %.2f%% on %d pictures; weights, curves and mistakes in %s",
+        *(100 * accuracy, len(dataset.test), job.folder),
+    )
+    remind(dataset.report, job.folder / DATA)
+    for leak in leaks:
+        logger.warning("%s", leak)

@@ -12,6 +12,7 @@ from train.loop import EpochResult, TrainingError, evaluate, fit, predict
 from train.networks import build_network
 from train.recipes import Recipe, Stage
 from train.sources import list_pictures
+from train.teacher import Teacher
 
 RECIPE = Recipe(
     input_side=16,
@@ -31,7 +32,9 @@ def dataset(shapes: Path, cache: Path) -> Dataset:
     return load_dataset(list_pictures(str(shapes)), 16, 0, cache)
 
 
-def train(recipe: Recipe, dataset: Dataset) -> tuple[list[EpochResult], nn.Module]:
+def train(
+    recipe: Recipe, dataset: Dataset, teacher: Teacher | None = None
+) -> tuple[list[EpochResult], nn.Module]:
     results: list[EpochResult] = []
     models: list[nn.Module] = []
 
@@ -43,8 +46,16 @@ def train(recipe: Recipe, dataset: Dataset) -> tuple[list[EpochResult], nn.Modul
     fit(
         *(build_network("resnet", 3), recipe, dataset.train, dataset.test, 0, on_epoch),
         classes=3,
+        teacher=teacher,
     )
     return results, models[-1]
+
+
+class AlwaysLast(nn.Module):
+    """A teacher that is sure of the last class, whatever it is shown."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.new_tensor([0.0, 0.0, 20.0]).expand(len(inputs), -1)
 
 
 def test_network_learns(dataset: Dataset) -> None:
@@ -84,3 +95,16 @@ def test_predictions_do_not_depend_on_the_other_pictures(dataset: Dataset) -> No
         dataset.test, indices=dataset.test.indices[:1], labels=dataset.test.labels[:1]
     )
     torch.testing.assert_close(together[:1], predict(model, alone, hardware), atol=1e-4, rtol=1e-4)
+
+
+def test_student_learns_what_its_teacher_says(dataset: Dataset) -> None:
+    recipe = dataclasses.replace(RECIPE, stages=(Stage(4),), taught=1.0)
+    _, model = train(recipe, dataset, Teacher([AlwaysLast()], find_hardware()))
+    assert set(predict(model, dataset.test, find_hardware()).argmax(1).tolist()) == {2}
+
+
+def test_teacher_is_asked_about_pictures_of_full_size_only(dataset: Dataset) -> None:
+    alone, _ = train(RECIPE, dataset)
+    taught, _ = train(RECIPE, dataset, Teacher([AlwaysLast()], find_hardware()))
+    losses = [(one.loss, other.loss) for one, other in zip(alone, taught, strict=True)]
+    assert [one == other for one, other in losses] == [True, True, False, False, False, False]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import ROOT, newest
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -21,6 +21,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         (["cnn", "--recipe", "slow"], "recipe 'slow' does not exist for cnn: choose one of full, quick"),
         (["cnn", "--size", "32"], "network 'cnn' does not take pictures of 32 x 32 pixels"),
         (["cnn", "--data", "no/such"], "data 'no/such' is no folder: name one that holds CLASS/*"),
+        (["cnn", "--teacher", "no/such"], "teacher 'no/such' holds no checkpoint.safetensors: name"),
     ],
 )
 def test_wrong_argument_is_one_sentence_and_status_2(
@@ -54,6 +55,22 @@ def test_number_that_is_none_names_what_is_allowed(option: str, value: str) -> N
     done = run("cnn", f"{option}={value}")
     assert done.returncode == 2
     assert f"'{value}' is no whole number" in done.stderr
+
+
+def test_teacher_is_refused_before_any_picture_is_decoded(
+    artifacts: Path, shapes: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(shapes, tmp_path / "shapes")
+    (folder / "train" / "red bar" / "broken.png").write_bytes(b"no")  # named where pictures are decoded
+    teacher = newest(artifacts / "cnn")
+    done = run("cnn", "--data", str(folder), "--to", str(tmp_path / "run"), "--teacher", str(teacher))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"train: teacher '{teacher}' has learned other classes than the data has, or in another order "
+        "(class 1 is 'airplane' there, and 'blue ring' here): name one that learned these\n"
+    )
+    assert done.stdout == ""
+    assert not (tmp_path / "run").exists()
 
 
 def test_strict_stops_before_training(shapes: Path, tmp_path: Path) -> None:

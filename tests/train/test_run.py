@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.support import ROOT, Shapes
-from train.checkpoint import FILE_NAME, load_checkpoint
+from train.checkpoint import FILE_NAME, load_checkpoint, weights_sha256
 from train.folder import (
     CLASSES,
     CONFIG,
@@ -53,6 +54,26 @@ def uninterrupted(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("runs") / "whole"
     status, errors = finish("--data", shapes, "--to", folder)
     assert status == 0, errors
+    return folder
+
+
+@pytest.fixture(scope="module")
+def taught(uninterrupted: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run whose teacher is the uninterrupted one."""
+    folder = tmp_path_factory.mktemp("runs") / "taught"
+    status, errors = finish("--data", shapes, "--to", folder, "--teacher", uninterrupted)
+    assert status == 0, errors
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cut_off(uninterrupted: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, killed when its first state was on disk."""
+    folder = tmp_path_factory.mktemp("runs") / "cut-off"
+    process = start("--data", shapes, "--to", folder, "--teacher", uninterrupted)
+    wait_for_state(process, folder)
+    process.kill()
+    process.communicate()
     return folder
 
 
@@ -128,6 +149,75 @@ def test_resuming_with_another_seed_is_refused(shapes: Path, tmp_path: Path) -> 
     assert status == 2
     assert "was started with seed 0, and this is 1" in errors
     assert (tmp_path / CONFIG).read_bytes() == before
+
+
+def test_run_says_who_taught_it(taught: Path, uninterrupted: Path) -> None:
+    weights = load_checkpoint(uninterrupted / FILE_NAME).weights
+    assert json.loads((taught / CONFIG).read_text())["recipe"]["teachers"] == [weights_sha256(weights)]
+    assert metrics(taught)[0]["loss"] != metrics(uninterrupted)[0]["loss"]
+
+
+def test_taught_run_that_was_killed_goes_on_to_the_very_same_weights(
+    taught: Path, cut_off: Path, uninterrupted: Path, shapes: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(cut_off, tmp_path / "run")
+    assert len(metrics(folder)) < len(metrics(taught))
+    status, errors = finish("--data", shapes, "--to", folder, "--resume", "--teacher", uninterrupted)
+    assert status == 0, errors
+    assert metrics(folder) == metrics(taught)
+    assert (folder / FILE_NAME).read_bytes() == (taught / FILE_NAME).read_bytes()
+
+
+@pytest.mark.parametrize("teachers", [0, 2])
+def test_resuming_with_other_teachers_is_refused(
+    cut_off: Path, uninterrupted: Path, shapes: Path, teachers: int
+) -> None:
+    given = ["--teacher", uninterrupted] * teachers
+    status, errors = finish("--data", shapes, "--to", cut_off, "--resume", *given)
+    sha256 = weights_sha256(load_checkpoint(uninterrupted / FILE_NAME).weights)[:12]
+    assert status == 2
+    assert "was started with other teachers, by the SHA-256 of their weights" in errors
+    assert f"({sha256}, and this has {', '.join([sha256] * teachers) or 'none'})" in errors
+    assert "give the same --teacher in the same order" in errors
+
+
+def test_resuming_with_another_recipe_names_what_differs(
+    cut_off: Path, uninterrupted: Path, shapes: Path
+) -> None:
+    given = ("--teacher", uninterrupted, "--balance")
+    status, errors = finish("--data", shapes, "--to", cut_off, "--resume", *given)
+    assert status == 2
+    assert "was started with recipe.balance False, and this is True: go on with the same" in errors
+
+
+def test_teacher_that_may_have_seen_the_test_is_named_before_and_after_training(
+    uninterrupted: Path, shapes: Path, tmp_path: Path
+) -> None:
+    arguments = ["--recipe", "quick", "--size", "16", "--data", str(shapes), "--to", str(tmp_path / "run")]
+    arguments += ["--teacher", str(uninterrupted), "--split-seed", "1"]
+    command = [sys.executable, "-m", "train", TINY, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    warning = (
+        f"teacher '{uninterrupted}' learned from other data, or from another split of it "
+        "(--split-seed 0 there, 1 here): if it has seen"
+    )
+    lines = done.stdout.splitlines()
+    said = [index for index, line in enumerate(lines) if line.startswith(warning)]
+    epochs = [index for index, line in enumerate(lines) if line.startswith("epoch ")]
+    assert [index < epochs[0] for index in said] == [True, False]
+    assert f"taught by {TINY} in {uninterrupted}, held-out accuracy 100.00%" in lines
+
+
+def test_strict_allows_no_teacher_that_may_have_seen_the_test(
+    uninterrupted: Path, shapes: Path, tmp_path: Path
+) -> None:
+    given = ("--teacher", uninterrupted, "--split-seed", "1", "--strict")
+    status, errors = finish("--data", shapes, "--to", tmp_path / "run", *given)
+    assert status == 2
+    assert errors.startswith(f"train: teacher '{uninterrupted}' learned from other data")
+    assert "--strict allows no such teacher" in errors
+    assert not (tmp_path / "run").exists()
 
 
 def test_full_disk_keeps_the_last_good_checkpoint(uninterrupted: Path, shapes: Path, tmp_path: Path) -> None:

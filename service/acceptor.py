@@ -11,7 +11,6 @@ import mmap
 import os
 import socket
 import struct
-import tempfile
 from collections.abc import Callable
 from typing import Self
 
@@ -19,6 +18,8 @@ from service.shortage import is_shortage
 
 logger = logging.getLogger(__name__)
 
+_COUNT_BYTES = struct.calcsize("I")
+_OWN = -1  # the descriptor of memory that a process has for itself
 _NOT_THERE = 2**32 - 1  # a worker's count while it does not accept
 # How often and long a worker waits for one with fewer, which may be within a turn, before it takes more.
 _WAITS, _WAIT_SECONDS = 6, 0.001
@@ -31,26 +32,37 @@ _SHORTAGE_SILENCE = 10.0  # seconds from one line of log on a shortage to the ne
 class Counts:
     """How many connections each worker has, in memory that all workers and their supervisor share."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Take the descriptor of those that `of` made, in this process or the one that started it."""
+    def __init__(self, workers: int, descriptor: int) -> None:
+        """Take how many workers there are, and the descriptor of what `make` made for all of them."""
         self.descriptor = descriptor
-        self._counts = memoryview(mmap.mmap(descriptor, 0)).cast("I")
+        self._counts = memoryview(mmap.mmap(descriptor, _COUNT_BYTES * workers)).cast("I")
+        if descriptor == _OWN:
+            self._set_all_out()
 
     @classmethod
-    def of(cls, workers: int) -> Self:
+    def make(cls, workers: int) -> Self:
         """Those of so many workers, none of which accepts yet.
 
-        Raises:
-            OSError: there is no memory for them.
+        Where the system has or allows no memory that processes share, the descriptor stands for memory of
+        one's own: whoever counts in that sees no others, and takes whatever comes.
         """
-        counts = cls(_shared_memory(struct.calcsize("I") * workers))
-        for worker in range(workers):
-            counts.set_out(worker)
+        try:
+            descriptor = _share_memory(_COUNT_BYTES * workers)
+        except OSError as error:
+            reason = error.strerror
+            logger.warning("no memory can be shared (%s): connections go to whoever is first", reason)
+            descriptor = _OWN
+        counts = cls(workers, descriptor)
+        counts._set_all_out()
         return counts
 
     def set_out(self, worker: int) -> None:
         """The worker accepts nothing."""
         self._counts[worker] = _NOT_THERE
+
+    def _set_all_out(self) -> None:
+        for worker in range(len(self._counts)):
+            self.set_out(worker)
 
     def set_in(self, worker: int) -> None:
         """The worker accepts from now on."""
@@ -70,14 +82,13 @@ class Counts:
         return own - own // 8 > min(self._counts)
 
 
-def _shared_memory(size: int) -> int:
-    """The descriptor of so many bytes; of a file where the system allows no memory without a name."""
+def _share_memory(size: int) -> int:
+    descriptor = os.memfd_create("connections")
     try:
-        descriptor = os.memfd_create("connections")
+        os.posix_fallocate(descriptor, 0, size)
     except OSError:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.posix_fallocate(descriptor, 0, size)
+        os.close(descriptor)
+        raise
     return descriptor
 
 

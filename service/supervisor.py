@@ -56,11 +56,7 @@ class Supervisor:
         with _bind(self._settings) as listener, _make_folder() as metrics:
             self._listener = listener
             self._metrics = metrics
-            try:
-                self._counts = Counts.of(self._settings.workers)
-            except OSError as error:
-                logger.error("no memory that workers share can be had (%s): set TMPDIR", error)  # noqa: TRY400
-                return 1
+            self._counts = Counts.make(self._settings.workers)
             try:
                 return self._serve()
             finally:

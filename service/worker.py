@@ -49,7 +49,9 @@ def main() -> int:
         parts_of(app).metrics.restarts.inc()
     with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:
         _cut_off_who_does_not_read(listening, settings.stall_seconds)
-        _Server(app, settings, supervisor, Acceptor(listening, Counts(counts), number)).run()
+        _Server(
+            app, settings, supervisor, Acceptor(listening, Counts(settings.workers, counts), number)
+        ).run()
     return 0
 
 

@@ -38,7 +38,7 @@ class WorkerProcess:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "service.worker", *map(str, arguments)],
                     env=environment,
-                    pass_fds=descriptors,
+                    pass_fds=[descriptor for descriptor in descriptors if descriptor >= 0],
                     process_group=0,
                 )
             except OSError:

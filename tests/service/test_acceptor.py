@@ -34,7 +34,7 @@ def listening() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def counts() -> Counts:
-    return Counts.of(2)
+    return Counts.make(2)
 
 
 def accept_for(acceptor: Acceptor) -> None:
@@ -171,13 +171,24 @@ def test_connections_that_end_after_a_worker_has_closed_do_not_count(
     assert asyncio.run(close_first()) == []
 
 
-def test_counts_are_shared_where_memory_without_a_name_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a container's profile does; a process that the kernel forbids it is forbidden it for good."""
+def test_counts_are_seen_by_who_has_their_descriptor(counts: Counts) -> None:
+    Counts(2, counts.descriptor).set_in(1)
+    assert counts.seen() == [0]
+
+
+def test_worker_takes_whatever_comes_where_no_memory_can_be_shared(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As under a container's profile that forbids it."""
 
     def forbid(_: str) -> int:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "memfd_create", forbid)
-    counts = Counts.of(2)
-    Counts(counts.descriptor).set_in(1)
-    assert counts.seen() == [0]
+    descriptor = Counts.make(2).descriptor
+    first, second = (Counts(2, descriptor) for _ in range(2))
+    first.set_in(0)
+    first.add(0, 9)
+    second.set_in(1)
+    assert not first.is_ahead(0)
+    assert "(Operation not permitted): connections go to whoever is first" in caplog.text

@@ -89,7 +89,7 @@ def roomless() -> Iterator[str]:
         await receive()
 
     gate = Gate(LoopLane(1.0), Observer(Metrics("0", 1), Lifecycle()))
-    protocol = _NoRoom.made(5.0, gate)
+    protocol = _NoRoom.made(5.0, gate, lambda: None)
     server = uvicorn.Server(uvicorn.Config(app, port=port, http=protocol, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -72,10 +72,6 @@ class Counts:
         """A worker has one more or less."""
         self._counts[worker] += change
 
-    def seen(self) -> list[int]:
-        """Of each worker that accepts."""
-        return [count for count in self._counts if count != _NOT_THERE]
-
     def is_ahead(self, worker: int) -> bool:
         """Whether another that accepts has fewer, by more than an eighth."""
         own = self._counts[worker]

@@ -32,7 +32,7 @@ def ignore_pillows_warnings() -> None:
 
 
 def _leave_out_what_no_line_has() -> None:
-    """Finding out file, thread and process takes a third of a line's time (Python's logging how-to)."""
+    """Finding out file, thread and process takes a fifth of a line's time (Python's logging how-to)."""
     logging._srcfile = None  # noqa: SLF001 - the how-to's way
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 

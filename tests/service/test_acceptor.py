@@ -5,7 +5,9 @@ import errno
 import itertools
 import os
 import socket
+import struct
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -37,7 +39,19 @@ def counts() -> Counts:
     return Counts.make(2)
 
 
-def accept_for(acceptor: Acceptor) -> None:
+@contextmanager
+def accepting(*acceptors: Acceptor) -> Iterator[None]:
+    """Connections are accepted within this context."""
+    for acceptor in acceptors:
+        start(acceptor)
+    try:
+        yield
+    finally:
+        for acceptor in acceptors:
+            acceptor.close()
+
+
+def start(acceptor: Acceptor) -> None:
     class Connection(asyncio.Protocol):
         def connection_lost(self, _: Exception | None) -> None:
             acceptor.note_lost()
@@ -45,31 +59,37 @@ def accept_for(acceptor: Acceptor) -> None:
     acceptor.start(Connection)
 
 
+@contextmanager
+def connected(listening: socket.socket, count: int) -> Iterator[None]:
+    """So many clients have a connection within this context."""
+    with ExitStack() as clients:
+        for _ in range(count):
+            clients.enter_context(socket.create_connection(listening.getsockname()))
+        yield
+
+
+def of_each(counts: Counts) -> list[int]:
+    """How many each worker has that accepts, as another process would see it."""
+    memory = os.pread(counts.descriptor, 1024, 0)
+    return [count for (count,) in struct.iter_unpack("I", memory) if count != 2**32 - 1]
+
+
 async def taken(counts: Counts, expected: int) -> list[int]:
     """How many each worker has, once they have so many together."""
     async with asyncio.timeout(5):
-        while sum(counts.seen()) != expected:
+        while sum(of_each(counts)) != expected:
             await asyncio.sleep(0.01)
-    return counts.seen()
-
-
-def connect(listening: socket.socket, count: int) -> list[socket.socket]:
-    return [socket.create_connection(listening.getsockname()) for _ in range(count)]
+    return of_each(counts)
 
 
 def test_connections_are_spread_evenly(listening: socket.socket, counts: Counts) -> None:
     async def take() -> list[int]:
-        with listening.dup() as same:
-            both = Acceptor(listening, counts, 0), Acceptor(same, counts, 1)
-            for acceptor in both:
-                accept_for(acceptor)
-            clients = connect(listening, 40)
-            spread = await taken(counts, 40)
-            for acceptor in both:
-                acceptor.close()
-            for client in clients:
-                client.close()
-            return spread
+        with (
+            listening.dup() as same,
+            accepting(Acceptor(listening, counts, 0), Acceptor(same, counts, 1)),
+            connected(listening, 40),
+        ):
+            return await taken(counts, 40)
 
     first, second = asyncio.run(take())
     assert abs(first - second) <= 6
@@ -80,29 +100,18 @@ def test_worker_that_does_not_come_for_its_share_keeps_nobody_waiting(
 ) -> None:
     async def take() -> list[int]:
         counts.set_in(1)  # and hangs
-        acceptor = Acceptor(listening, counts, 0)
-        accept_for(acceptor)
-        clients = connect(listening, 40)
-        spread = await taken(counts, 40)
-        acceptor.close()
-        for client in clients:
-            client.close()
-        return spread
+        with accepting(Acceptor(listening, counts, 0)), connected(listening, 40):
+            return await taken(counts, 40)
 
     assert asyncio.run(take()) == [40, 0]
 
 
 def test_connections_that_are_over_count_no_more(listening: socket.socket, counts: Counts) -> None:
     async def take_and_lose() -> list[int]:
-        acceptor = Acceptor(listening, counts, 0)
-        accept_for(acceptor)
-        clients = connect(listening, 3)
-        await taken(counts, 3)
-        for client in clients:
-            client.close()
-        left = await taken(counts, 0)
-        acceptor.close()
-        return left
+        with accepting(Acceptor(listening, counts, 0)):
+            with connected(listening, 3):
+                await taken(counts, 3)
+            return await taken(counts, 0)
 
     assert asyncio.run(take_and_lose()) == [0]
 
@@ -114,7 +123,7 @@ def test_worker_that_accepts_nothing_is_not_waited_for(counts: Counts) -> None:
     counts.set_in(1)
     assert counts.is_ahead(0)
     counts.set_out(1)
-    assert counts.seen() == [5]
+    assert of_each(counts) == [5]
 
 
 def test_connections_wait_where_there_is_no_descriptor_for_them(
@@ -123,14 +132,8 @@ def test_connections_wait_where_there_is_no_descriptor_for_them(
     async def take() -> list[int]:
         with Listening() as listening:
             listening.bind(("127.0.0.1", 0))
-            acceptor = Acceptor(listening, counts, 0)
-            accept_for(acceptor)
-            clients = connect(listening, 2)
-            spread = await taken(counts, 2)
-            acceptor.close()
-            for client in clients:
-                client.close()
-            return spread
+            with accepting(Acceptor(listening, counts, 0)), connected(listening, 2):
+                return await taken(counts, 2)
 
     assert asyncio.run(take()) == [2]
     assert caplog.messages == ["connections have to wait: Too many open files"]
@@ -140,16 +143,11 @@ def test_others_have_their_turns_while_many_connections_come(
     listening: socket.socket, counts: Counts
 ) -> None:
     async def take() -> list[int]:
-        clients = connect(listening, 100)
-        acceptor = Acceptor(listening, counts, 0)
-        accept_for(acceptor)
         seen = [0]
-        while seen[-1] < len(clients):
-            await asyncio.sleep(0)
-            seen += counts.seen()
-        acceptor.close()
-        for client in clients:
-            client.close()
+        with connected(listening, 100), accepting(Acceptor(listening, counts, 0)):
+            while seen[-1] < 100:
+                await asyncio.sleep(0)
+                seen += of_each(counts)
         return seen
 
     assert max(after - before for before, after in itertools.pairwise(asyncio.run(take()))) < 100
@@ -159,21 +157,17 @@ def test_connections_that_end_after_a_worker_has_closed_do_not_count(
     listening: socket.socket, counts: Counts
 ) -> None:
     async def close_first() -> list[int]:
-        acceptor = Acceptor(listening, counts, 0)
-        accept_for(acceptor)
-        (client,) = connect(listening, 1)
-        await taken(counts, 1)
-        acceptor.close()
-        client.close()
+        with connected(listening, 1), accepting(Acceptor(listening, counts, 0)):
+            await taken(counts, 1)
         await asyncio.sleep(0.1)
-        return counts.seen()
+        return of_each(counts)
 
     assert asyncio.run(close_first()) == []
 
 
 def test_counts_are_seen_by_who_has_their_descriptor(counts: Counts) -> None:
     Counts(2, counts.descriptor).set_in(1)
-    assert counts.seen() == [0]
+    assert of_each(counts) == [0]
 
 
 def test_worker_takes_whatever_comes_where_no_memory_can_be_shared(

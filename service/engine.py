@@ -69,8 +69,7 @@ class _Together:
 
     def _decode(self, light: _Light) -> Pixels | Exception:
         try:
-            with light.trace.stage("decode"):
-                return self._classifier.decode(light.data, self._limits, most_work=_LIGHT_WORK)
+            return _decode_light(self._classifier, self._limits, *light)
         except Exception as error:  # noqa: BLE001 - it is this one's, and not that of its neighbours
             return error
 
@@ -173,10 +172,7 @@ class Engine:
     async def _decode(
         self, classifier: Classifier, data: bytes, trace: Trace, *, admitted: bool
     ) -> Pixels | ImageError:
-        def work() -> Pixels:
-            with trace.stage("decode"):
-                return classifier.decode(data, self._limits, most_work=_LIGHT_WORK)
-
+        work = partial(_decode_light, classifier, self._limits, data, trace)
         try:
             return await self.light.run(work, trace, admitted=admitted)
         except HeavyImage as heavy:
@@ -205,6 +201,11 @@ class Engine:
         best = int(probabilities.argmax())
         self._metrics.predictions[manifest.name, manifest.version, manifest.class_names[best]].inc()
         self._metrics.confidence[manifest.name, manifest.version].observe(float(probabilities[best]))
+
+
+def _decode_light(classifier: Classifier, limits: Limits, data: bytes, trace: Trace) -> Pixels:
+    with trace.stage("decode"):
+        return classifier.decode(data, limits, most_work=_LIGHT_WORK)
 
 
 def _infer(classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:

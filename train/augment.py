@@ -26,7 +26,8 @@ def augment(images: Tensor, flip: Tensor, padding: int, generator: torch.Generat
     rows = _reflect(positions + shifts[0], side)  # (N, side)
     columns = _reflect(positions + shifts[1], side)
     columns = torch.where(flip[:, None], columns.flip(1), columns)
-    return images[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    places = torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]
+    return images[tuple(place.to(images.device) for place in places)]
 
 
 def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
@@ -45,8 +46,8 @@ def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
         torch.randint(1 - side, length, (count, 1), generator=generator) for length in (height, width)
     )
     rows, columns = torch.arange(height), torch.arange(width)
-    in_rows = (rows >= top) & (rows < top + side)  # (N, height)
-    in_columns = (columns >= left) & (columns < left + side)
+    in_rows = ((rows >= top) & (rows < top + side)).to(images.device)  # (N, height)
+    in_columns = ((columns >= left) & (columns < left + side)).to(images.device)
     hole = in_rows[:, :, None, None] & in_columns[:, None, :, None]
     return images.masked_fill(hole, round(PIXEL_MEAN))
 
@@ -72,8 +73,8 @@ def cut_mix(
     chosen, area, middle_row, middle_column = torch.rand(4, count, 1, generator=generator)
     half = area.sqrt() / 2 * (chosen < share)
     rows, columns = (torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width
-    in_rows = (rows - middle_row).abs() < half  # (N, height)
-    in_columns = (columns - middle_column).abs() < half
+    in_rows = ((rows - middle_row).abs() < half).to(images.device)  # (N, height)
+    in_columns = ((columns - middle_column).abs() < half).to(images.device)
     pasted = in_rows[:, :, None, None] & in_columns[:, None, :, None]
     mixed = (in_rows.float().mean(1) * in_columns.float().mean(1))[:, None]  # (N, 1), share of the pixels
     return (

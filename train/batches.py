@@ -12,7 +12,14 @@ from train.recipes import Recipe
 
 
 def draw_batches(
-    pixels: Pixels, classes: int, recipe: Recipe, epoch: int, first_flips: Tensor, generator: torch.Generator
+    pixels: Pixels,
+    classes: int,
+    recipe: Recipe,
+    epoch: int,
+    first_flips: Tensor,
+    generator: torch.Generator,
+    *,
+    device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch; what does not fill a batch is left to the next epoch's shuffle.
 
@@ -22,11 +29,12 @@ def draw_batches(
         recipe: fitted to the number of pictures.
         epoch: from 0.
         first_flips: bool (N,), the pictures mirrored in epoch 0.
-        generator: where all chance comes from.
+        generator: where all chance comes from; on the CPU, so that every device draws the same.
+        device: where pictures are changed, since a GPU does that while the CPU would be in its way.
 
     Yields:
-        Images, uint8 (batch, side, side, 3), and targets, float32 (batch, classes): for each picture the
-        probabilities to learn, which sum to 1.
+        On the device, images, uint8 (batch, side, side, 3), and targets, float32 (batch, classes): for each
+        picture the probabilities to learn, which sum to 1.
     """
     size = recipe.batch_size
     padding = round(recipe.crop_padding * recipe.input_side)
@@ -36,9 +44,9 @@ def draw_batches(
     order = _draw_evenly(pixels.labels, generator) if recipe.balance else _shuffle(len(pixels), generator)
     for chosen in order[: len(order) - len(order) % size].split(size):
         images, labels = pixels.take(chosen)
-        images = augment(images, flips[chosen], padding, generator)
+        images = augment(images.to(device), flips[chosen], padding, generator)
         images = cut_out(images, hole, generator) if hole else images
-        targets = F.one_hot(labels, classes).float()
+        targets = F.one_hot(labels, classes).float().to(device)
         yield cut_mix(images, targets, mix, generator) if mix else (images, targets)
 
 

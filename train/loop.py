@@ -101,7 +101,9 @@ def fit(
             started = time.perf_counter()
             torch.manual_seed(_epoch_seed(seed, epoch) + parallel.rank)  # dropout's
             generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
-            batches = draw_batches(train, classes, recipe, epoch, first_flips, generator)
+            batches = draw_batches(
+                *(train, classes, recipe, epoch, first_flips, generator), device=hardware.device
+            )
             ours = ((parallel.share(images), parallel.share(targets)) for images, targets in batches)
             sums = train_one_epoch(learner, ours, side, recipe, hardware, bar, teacher=teacher)
             loss, correct, seen = parallel.total(*sums)
@@ -139,10 +141,9 @@ def train_one_epoch(
     learner.model.train()
     normalize = Normalize()
     total_loss, correct, seen = 0.0, 0, 0
-    for images, cpu_targets in batches:
-        targets = cpu_targets.to(hardware.device)
+    for images, targets in batches:
         labels = targets.argmax(1)
-        inputs = _shrink(normalize(images.to(hardware.device)), side)  # (N, 3, side, side)
+        inputs = _shrink(normalize(images), side)  # (N, 3, side, side)
         with hardware.autocast():
             logits = learner.wrapped(inputs)
         answers = taught_by.probabilities(inputs) if taught_by else None

@@ -26,7 +26,7 @@ def draw(recipe: Recipe, epoch: int, seed: int = 0) -> tuple[torch.Tensor, torch
     pixels = Pixels(images, torch.arange(40), LABELS, [""] * 40)
     flips = torch.zeros(40, dtype=torch.bool)
     generator = torch.Generator().manual_seed(seed)
-    drawn = list(draw_batches(pixels, 5, recipe, epoch, flips, generator))
+    drawn = list(draw_batches(pixels, 5, recipe, epoch, flips, generator, device=torch.device("cpu")))
     assert [len(images) for images, _ in drawn] == [16, 16]
     return torch.cat([images for images, _ in drawn]), torch.cat([targets for _, targets in drawn])
 

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from service.board import Place
 from service.direct import CallDirectly
 from service.doors import RequireKey, error_response
 from service.errors import ServiceError
@@ -23,14 +24,18 @@ from service.settings import Settings
 VERSION = "0.1.0"
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, place: Place | None = None) -> FastAPI:
     """Load every bundle, and build the application around them.
+
+    Args:
+        settings: how to serve.
+        place: of this process among other workers, if there are any.
 
     Raises:
         BundleError: no bundle can be served, or there is none.
         SettingsError: the default model is not among them, or has to be named.
     """
-    parts = build_parts(settings, VERSION)
+    parts = build_parts(settings, VERSION, place)
     app = FastAPI(
         title="Glimpse",
         version=VERSION,

@@ -1,13 +1,12 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.board import Place
 from service.classifier import Classifier
 from service.errors import HeavyImage, ImageError
 from service.imaging import Limits
@@ -16,93 +15,27 @@ from service.metrics import Metrics
 from service.sandbox import Sandbox
 from service.settings import Settings
 from service.trace import Trace
-
-Pixels = NDArray[np.uint8]
-Probabilities = NDArray[np.float32]
+from service.turn import Classified, Light, Pixels, Probabilities, Together
 
 # Megapixels of PNG, about 20 ms of decoding: what takes longer would make the pictures behind it late.
 _LIGHT_WORK = 1.0
 _HEAVY_WAITS = 20  # times as long as light work
-_LONGEST_TURN = 0.005  # seconds of pictures done together
-_SMOOTHING = 0.05  # weight of the newest inference in the mean of a picture's
 _PICTURES_A_TURN = 4  # of a batch's inference, so that others get their turn in between
-
-
-class Classified(NamedTuple):
-    """What a model got of a picture, (height, width, 3), and what it says of it, (classes,)."""
-
-    pixels: Pixels
-    probabilities: Probabilities
-
-
-class _Light(NamedTuple):
-    """A picture of a usual size that waits for its turn."""
-
-    data: bytes
-    trace: Trace
-
-
-class _Together:
-    """Pictures that wait for one model, as many of them as fit into a turn."""
-
-    def __init__(self, classifier: Classifier, limits: Limits) -> None:
-        self._classifier = classifier
-        self._limits = limits
-        self._infer_seconds = _LONGEST_TURN  # of one picture; not known yet: the first has a turn alone
-
-    def __call__(self, waiting: Iterator[_Light]) -> list[Classified | Exception]:
-        """Decode some, then have the model read its weights once for all that can be: what became of each."""
-        decoded: list[Pixels | Exception] = []
-        ready: list[tuple[Trace, float]] = []
-        end = time.perf_counter() + _LONGEST_TURN
-        for light in waiting:
-            decoded.append(self._decode(light))
-            now = time.perf_counter()
-            ready.append((light.trace, now))
-            if now + (len(decoded) + 1) * self._infer_seconds > end:
-                break
-        try:
-            rows = self._infer_all(decoded, ready)
-            return [one if isinstance(one, Exception) else Classified(one, rows.pop(0)) for one in decoded]
-        finally:
-            decoded.clear()  # an error's trace holds this frame, and so would keep itself and all pictures
-
-    def _decode(self, light: _Light) -> Pixels | Exception:
-        try:
-            return _decode_light(self._classifier, self._limits, *light)
-        except Exception as error:  # noqa: BLE001 - it is this one's, and not that of its neighbours
-            return error
-
-    def _infer_all(
-        self, decoded: list[Pixels | Exception], ready: list[tuple[Trace, float]]
-    ) -> list[Probabilities]:
-        """What the model says of each that could be decoded, and how long all have waited for that."""
-        started = time.perf_counter()
-        for trace, since in ready:
-            trace.add("queue", started - since)  # in which those behind were decoded
-        images = [one for one in decoded if not isinstance(one, Exception)]
-        if not images:
-            return []
-        rows: list[Probabilities] = list(self._classifier.predict(np.stack(images)))
-        passed = time.perf_counter() - started
-        self._infer_seconds += _SMOOTHING * (passed / len(images) - self._infer_seconds)
-        for (trace, _), one in zip(ready, decoded, strict=True):
-            if not isinstance(one, Exception):
-                trace.add("infer", passed)
-        return rows
 
 
 class Engine:
     """Runs pictures through classifiers, so that none makes many others late."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, place: Place | None = None) -> None:
+        """Take this process's place among other workers, if there are any."""
         longest_wait = settings.max_wait_ms / 1000
-        self.light = LoopLane(longest_wait)
+        self.light = LoopLane(longest_wait, place.note_light) if place else LoopLane(longest_wait)
         self._heavy = ThreadLane("heavy", _HEAVY_WAITS * longest_wait)
         self._sandbox = Sandbox(settings.limits, settings.decode_seconds, settings.decode_bytes)
         self._limits = settings.limits
         self._metrics = metrics
-        self._shared: dict[Classifier, _Together] = {}
+        self._place = place
+        self._shared: dict[Classifier, Together] = {}
 
     def start(self) -> None:
         """Have everything ready for the first picture."""
@@ -121,10 +54,10 @@ class Engine:
             Overloaded: too much is waiting.
         """
         try:
-            classified = await self.light.share(self._together(classifier), _Light(data, trace), trace)
+            classified = await self.light.share(self._together(classifier), Light(data, trace), trace)
         except HeavyImage as heavy:
             pixels = await self._decode_apart(classifier, data, heavy, trace)
-            infer = partial(_infer, classifier, pixels[None], trace)
+            infer = partial(self._infer, classifier, pixels[None], trace)
             rows = await self.light.run(infer, trace, admitted=True)
             classified = Classified(pixels, rows[0])
         self._count(classifier, classified.probabilities)
@@ -157,16 +90,19 @@ class Engine:
         for start in range(0, len(images), _PICTURES_A_TURN):
             await go_on()
             part = np.stack(images[start : start + _PICTURES_A_TURN])
-            rows += list(await self.light.run(partial(_infer, classifier, part, trace), trace, admitted=True))
+            infer = partial(self._infer, classifier, part, trace)
+            rows += list(await self.light.run(infer, trace, admitted=True))
         for probabilities in rows:
             self._count(classifier, probabilities)
         answers = iter(rows)
         return [one if isinstance(one, ImageError) else next(answers) for one in decoded]
 
-    def _together(self, classifier: Classifier) -> _Together:
+    def _together(self, classifier: Classifier) -> Together:
         """How to classify some pictures in one turn: always the same object, by which turns are shared."""
         if classifier not in self._shared:
-            self._shared[classifier] = _Together(classifier, self._limits)
+            self._shared[classifier] = Together(
+                partial(_decode_light, classifier, self._limits), partial(self._predict, classifier)
+            )
         return self._shared[classifier]
 
     async def _decode(
@@ -194,7 +130,17 @@ class Engine:
                     data, size.height, size.width, is_header_read=heavy.is_header_read
                 )
 
-        return await self._heavy.run(work, trace, admitted=admitted)
+        with self._place.with_heavy() if self._place else nullcontext():
+            return await self._heavy.run(work, trace, admitted=admitted)
+
+    def _infer(self, classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
+        with trace.stage("infer"):
+            return self._predict(classifier, images)
+
+    def _predict(self, classifier: Classifier, images: Pixels) -> Probabilities:
+        """With CPUs that nobody else needs now, a picture is done sooner, though with more work in all."""
+        wide = self._place is not None and self._place.may_use(classifier.most_threads)
+        return classifier.predict(images, wide=wide)
 
     def _count(self, classifier: Classifier, probabilities: Probabilities) -> None:
         manifest = classifier.manifest
@@ -206,8 +152,3 @@ class Engine:
 def _decode_light(classifier: Classifier, limits: Limits, data: bytes, trace: Trace) -> Pixels:
     with trace.stage("decode"):
         return classifier.decode(data, limits, most_work=_LIGHT_WORK)
-
-
-def _infer(classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
-    with trace.stage("infer"):
-        return classifier.predict(images)

@@ -113,8 +113,10 @@ class LoopLane(Lane):
     on one CPU that cost half the requests per second.
     """
 
-    def __init__(self, longest_wait: float) -> None:
+    def __init__(self, longest_wait: float, note_waiting: Callable[[int], None] = lambda _: None) -> None:
+        """Take the longest wait in seconds, and whom to tell how many wait: of the first one, and of none."""
         super().__init__(longest_wait)
+        self._note_waiting = note_waiting
         self._waiting: deque[_Piece] = deque()
         self._started: float | None = None  # when the last turn did, if this one waited for it
         self._taken = 1  # pieces of the last turn
@@ -152,6 +154,7 @@ class LoopLane(Lane):
         done: asyncio.Future[Any] = loop.create_future()
         self._waiting.append(_Piece(work, item, begin, done))
         if len(self._waiting) == 1:
+            self._note_waiting(len(self._waiting))
             loop.call_soon(self._turn, loop)
         try:
             return await done
@@ -179,6 +182,7 @@ class LoopLane(Lane):
         else:
             self._started = None
             self._note((time.perf_counter() - started) / self._taken)
+            self._note_waiting(len(self._waiting))
 
     def _attempt(self, work: Work, pieces: list[_Piece]) -> list[Any]:
         """What became of each of the `pieces` that `work` took."""

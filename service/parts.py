@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
+from service.board import Place
 from service.buffer import Buffer
 from service.engine import Engine
 from service.gate import Gate
@@ -28,7 +29,7 @@ class Parts:
     gate: Gate
 
 
-def build_parts(settings: Settings, version: str) -> Parts:
+def build_parts(settings: Settings, version: str, place: Place | None = None) -> Parts:
     """Load every bundle, and make what works with them.
 
     Raises:
@@ -36,12 +37,18 @@ def build_parts(settings: Settings, version: str) -> Parts:
         SettingsError: the default model is not among them, or has to be named.
     """
     metrics = Metrics(version, settings.workers)
-    registry = load_registry(settings.artifacts, settings.default_model, settings.variant, settings.threads)
+    registry = load_registry(
+        settings.artifacts,
+        settings.default_model,
+        settings.variant,
+        settings.threads,
+        settings.most_threads if place else settings.threads,
+    )
     for one in registry:
         metrics.models.labels(one.manifest.name, one.manifest.version, one.variant_name).set(1)
     for failure in registry.failures:
         metrics.models.labels(failure.name, failure.version, "").set(0)
-    engine, lifecycle = Engine(settings, metrics), Lifecycle()
+    engine, lifecycle = Engine(settings, metrics, place), Lifecycle()
     observer = Observer(metrics, lifecycle)
     return Parts(
         settings=settings,

@@ -71,6 +71,7 @@ def load_registry(
     default_model: str | None,
     variant: VariantName | Literal["auto"] = "auto",
     threads: int = 1,
+    most_threads: int = 1,
 ) -> Registry:
     """Load artifacts/<model>/<version>/; a bundle that can't be served is logged and left out.
 
@@ -90,7 +91,7 @@ def load_registry(
     failures: list[Failure] = []
     for folder in folders:
         try:
-            classifier = open_classifier(read_bundle(folder), variant, threads)
+            classifier = open_classifier(read_bundle(folder), variant, threads, most_threads)
         except BundleError as error:
             logger.error("%s", error)  # noqa: TRY400 - the message says it all
             failures.append(Failure(folder.parent.name, folder.name, error.message))

@@ -28,6 +28,7 @@ _SECRET = frozenset({"GLIMPSE_API_KEYS"})
 _OTHERS = frozenset({"GLIMPSE_DATA", "GLIMPSE_KEY"})
 
 
+_MOST_THREADS = 4  # more have too little to do in networks of milliseconds
 _MOST_WORKERS = 8  # each holds every model; one keeps up with thousands of requests a second
 
 
@@ -61,6 +62,12 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
         description="threads that compute one picture; by default the usable CPUs, shared by the workers",
+    )
+    most_threads: int = Field(
+        default_factory=lambda: min(usable_cpus(), _MOST_THREADS),
+        ge=1,
+        le=256,
+        description="the same while others leave so many CPUs idle; by default the usable CPUs, up to 4",
     )
     max_wait_ms: float = Field(
         30,

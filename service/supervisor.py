@@ -13,7 +13,7 @@ from types import FrameType
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from service.acceptor import Counts
+from service.board import Board
 from service.cpus import usable_cpus
 from service.settings import Settings, SettingsError
 from service.worker_process import WorkerProcess
@@ -56,7 +56,7 @@ class Supervisor:
         with _bind(self._settings) as listener, _make_folder() as metrics:
             self._listener = listener
             self._metrics = metrics
-            self._counts = Counts.make(self._settings.workers)
+            self._board = Board.make(self._settings.workers)
             try:
                 return self._serve()
             finally:
@@ -93,7 +93,7 @@ class Supervisor:
         is_replacement = number in self._pauses
         try:
             worker = WorkerProcess(
-                *(number, self._listener, self._counts.descriptor, environment), is_replacement=is_replacement
+                *(number, self._listener, self._board.descriptor, environment), is_replacement=is_replacement
             )
         except OSError as error:
             logger.error("worker %d can't be started: %s", number, error.strerror)  # noqa: TRY400 - says it all
@@ -106,10 +106,11 @@ class Supervisor:
         host, port = self._listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         logger.info("listening on http://%s:%d", shown, port)
+        fewest, most = self._settings.threads, max(self._settings.threads, self._settings.most_threads)
         logger.info(
-            "%d workers with %d threads each, on %d usable CPUs",
+            "%d workers with %s threads each, on %d usable CPUs",
             self._settings.workers,
-            self._settings.threads,
+            f"{fewest} to {most}" if most > fewest else fewest,
             usable_cpus(),
         )
 
@@ -145,7 +146,7 @@ class Supervisor:
     def _bury(self, worker: WorkerProcess) -> None:
         del self._workers[worker.number]
         worker.close()
-        self._counts.set_out(worker.number)
+        self._board.set_out(worker.number)
         if self._metrics is not None:
             mark_process_dead(worker.process.pid, self._metrics)  # type: ignore[no-untyped-call]
 

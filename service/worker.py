@@ -14,8 +14,10 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from service.acceptor import Acceptor, Counts
+from service.acceptor import Acceptor
 from service.app import create_app
+from service.board import Board, Place
+from service.cpus import usable_cpus
 from service.errors import BundleError
 from service.logs import configure_logging, ignore_pillows_warnings
 from service.parts import parts_of
@@ -30,15 +32,16 @@ _BEAT_SECONDS = 1.0
 
 def main() -> int:
     """Serve until the supervisor asks to stop, or is gone; the exit status."""
-    number, listener, link, counts, is_replacement = map(int, sys.argv[1:])
+    number, listener, link, shared, is_replacement = map(int, sys.argv[1:])
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format, number)
     ignore_pillows_warnings()
     for stop in _STOP:
         signal.signal(stop, _exit_quietly)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    board = Board(settings.workers, shared)
     try:
-        app = create_app(settings)
+        app = create_app(settings, Place(board, number, usable_cpus()))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -49,9 +52,7 @@ def main() -> int:
         parts_of(app).metrics.restarts.inc()
     with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:
         _cut_off_who_does_not_read(listening, settings.stall_seconds)
-        _Server(
-            app, settings, supervisor, Acceptor(listening, Counts(settings.workers, counts), number)
-        ).run()
+        _Server(app, settings, supervisor, Acceptor(listening, board, number)).run()
     return 0
 
 

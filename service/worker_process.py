@@ -15,7 +15,7 @@ class WorkerProcess:
         self,
         number: int,
         listener: socket.socket,
-        counts: int,
+        board: int,
         environment: dict[str, str],
         *,
         is_replacement: bool,
@@ -31,7 +31,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         self._link = ours
         with theirs:
-            descriptors = (listener.fileno(), theirs.fileno(), counts)
+            descriptors = (listener.fileno(), theirs.fileno(), board)
             arguments = (number, *descriptors, int(is_replacement))
             try:
                 # A group of its own: Ctrl+C in a terminal is for the supervisor, which then stops all.

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 
 from service.classifier import Classifier
 from service.documented import failures
-from service.engine import Classified
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -27,6 +26,7 @@ from service.limits import Patience, read_picture, read_pictures
 from service.parts import parts_of
 from service.routes.asked import CHOOSES_MODEL, answer, classifier_of, trace_of
 from service.schemas import BatchClassification, Classification, DetailedClassification, ShortClassification
+from service.turn import Classified
 
 _FAILURES = (
     EmptyBody(),

@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from service.acceptor import Acceptor, Counts
+from service.acceptor import Acceptor
+from service.board import Board
 
 
 class Listening(socket.socket):
@@ -35,8 +36,8 @@ def listening() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def counts() -> Counts:
-    return Counts.make(2)
+def board() -> Board:
+    return Board.make(2)
 
 
 @contextmanager
@@ -68,121 +69,86 @@ def connected(listening: socket.socket, count: int) -> Iterator[None]:
         yield
 
 
-def of_each(counts: Counts) -> list[int]:
+def of_each(board: Board) -> list[int]:
     """How many each worker has that accepts, as another process would see it."""
-    memory = os.pread(counts.descriptor, 1024, 0)
+    memory = os.pread(board.descriptor, 1024, 2 * struct.calcsize("d"))
     return [count for (count,) in struct.iter_unpack("I", memory) if count != 2**32 - 1]
 
 
-async def taken(counts: Counts, expected: int) -> list[int]:
+async def taken(board: Board, expected: int) -> list[int]:
     """How many each worker has, once they have so many together."""
     async with asyncio.timeout(5):
-        while sum(of_each(counts)) != expected:
+        while sum(of_each(board)) != expected:
             await asyncio.sleep(0.01)
-    return of_each(counts)
+    return of_each(board)
 
 
-def test_connections_are_spread_evenly(listening: socket.socket, counts: Counts) -> None:
+def test_connections_are_spread_evenly(listening: socket.socket, board: Board) -> None:
     async def take() -> list[int]:
         with (
             listening.dup() as same,
-            accepting(Acceptor(listening, counts, 0), Acceptor(same, counts, 1)),
+            accepting(Acceptor(listening, board, 0), Acceptor(same, board, 1)),
             connected(listening, 40),
         ):
-            return await taken(counts, 40)
+            return await taken(board, 40)
 
     first, second = asyncio.run(take())
     assert abs(first - second) <= 6
 
 
 def test_worker_that_does_not_come_for_its_share_keeps_nobody_waiting(
-    listening: socket.socket, counts: Counts
+    listening: socket.socket, board: Board
 ) -> None:
     async def take() -> list[int]:
-        counts.set_in(1)  # and hangs
-        with accepting(Acceptor(listening, counts, 0)), connected(listening, 40):
-            return await taken(counts, 40)
+        board.set_in(1)  # and hangs
+        with accepting(Acceptor(listening, board, 0)), connected(listening, 40):
+            return await taken(board, 40)
 
     assert asyncio.run(take()) == [40, 0]
 
 
-def test_connections_that_are_over_count_no_more(listening: socket.socket, counts: Counts) -> None:
+def test_connections_that_are_over_count_no_more(listening: socket.socket, board: Board) -> None:
     async def take_and_lose() -> list[int]:
-        with accepting(Acceptor(listening, counts, 0)):
+        with accepting(Acceptor(listening, board, 0)):
             with connected(listening, 3):
-                await taken(counts, 3)
-            return await taken(counts, 0)
+                await taken(board, 3)
+            return await taken(board, 0)
 
     assert asyncio.run(take_and_lose()) == [0]
 
 
-def test_worker_that_accepts_nothing_is_not_waited_for(counts: Counts) -> None:
-    counts.set_in(0)
-    counts.add(0, 5)
-    assert not counts.is_ahead(0)
-    counts.set_in(1)
-    assert counts.is_ahead(0)
-    counts.set_out(1)
-    assert of_each(counts) == [5]
-
-
 def test_connections_wait_where_there_is_no_descriptor_for_them(
-    counts: Counts, caplog: pytest.LogCaptureFixture
+    board: Board, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def take() -> list[int]:
         with Listening() as listening:
             listening.bind(("127.0.0.1", 0))
-            with accepting(Acceptor(listening, counts, 0)), connected(listening, 2):
-                return await taken(counts, 2)
+            with accepting(Acceptor(listening, board, 0)), connected(listening, 2):
+                return await taken(board, 2)
 
     assert asyncio.run(take()) == [2]
     assert caplog.messages == ["connections have to wait: Too many open files"]
 
 
-def test_others_have_their_turns_while_many_connections_come(
-    listening: socket.socket, counts: Counts
-) -> None:
+def test_others_have_their_turns_while_many_connections_come(listening: socket.socket, board: Board) -> None:
     async def take() -> list[int]:
         seen = [0]
-        with connected(listening, 100), accepting(Acceptor(listening, counts, 0)):
+        with connected(listening, 100), accepting(Acceptor(listening, board, 0)):
             while seen[-1] < 100:
                 await asyncio.sleep(0)
-                seen += of_each(counts)
+                seen += of_each(board)
         return seen
 
     assert max(after - before for before, after in itertools.pairwise(asyncio.run(take()))) < 100
 
 
 def test_connections_that_end_after_a_worker_has_closed_do_not_count(
-    listening: socket.socket, counts: Counts
+    listening: socket.socket, board: Board
 ) -> None:
     async def close_first() -> list[int]:
-        with connected(listening, 1), accepting(Acceptor(listening, counts, 0)):
-            await taken(counts, 1)
+        with connected(listening, 1), accepting(Acceptor(listening, board, 0)):
+            await taken(board, 1)
         await asyncio.sleep(0.1)
-        return of_each(counts)
+        return of_each(board)
 
     assert asyncio.run(close_first()) == []
-
-
-def test_counts_are_seen_by_who_has_their_descriptor(counts: Counts) -> None:
-    Counts(2, counts.descriptor).set_in(1)
-    assert of_each(counts) == [0]
-
-
-def test_worker_takes_whatever_comes_where_no_memory_can_be_shared(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As under a container's profile that forbids it."""
-
-    def forbid(_: str) -> int:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "memfd_create", forbid)
-    descriptor = Counts.make(2).descriptor
-    first, second = (Counts(2, descriptor) for _ in range(2))
-    first.set_in(0)
-    first.add(0, 9)
-    second.set_in(1)
-    assert not first.is_ahead(0)
-    assert "(Operation not permitted): connections go to whoever is first" in caplog.text

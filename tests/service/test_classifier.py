@@ -46,6 +46,14 @@ def test_answer_does_not_depend_on_the_batch(bundle: Bundle, variant: VariantNam
 
 
 @pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_answer_does_not_depend_on_the_threads(bundle: Bundle, variant: VariantName) -> None:
+    classifier = Classifier(bundle, variant, threads=1, most_threads=3)
+    pictures = np.stack([classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures])
+    answers = classifier.predict(pictures)
+    np.testing.assert_allclose(classifier.predict(pictures, wide=True), answers, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
 def test_disagreeing_golden_pictures_are_refused(bundle: Bundle, variant: VariantName) -> None:
     with pytest.raises(BundleError, match=f"{variant}: its golden pictures come out"):
         Classifier(with_wrong_golden(bundle, variant), variant)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from service.app import VERSION
-from service.engine import Classified, Pixels, Probabilities
+from service.board import Board, Place
 from service.errors import UndecodableImage, UnsupportedFormat
 from service.parts import Parts, build_parts
 from service.settings import Settings
 from service.trace import Trace
+from service.turn import Classified, Pixels, Probabilities
 from tests.support import PICTURES, encode, gradient
 
 NAMES = ("cat", "ship", "frog", "dog")
@@ -78,10 +79,10 @@ def pictures_a_turn(parts: Parts, pictures: list[bytes], monkeypatch: pytest.Mon
     classifier = parts.registry.get()
     predict, sizes = classifier.predict, [0]
 
-    def noted(images: Pixels) -> Probabilities:
+    def noted(images: Pixels, **options: bool) -> Probabilities:
         sizes.append(len(images))
         time.sleep(naps * len(images))
-        return predict(images)
+        return predict(images, **options)
 
     monkeypatch.setattr(classifier, "predict", noted)
 
@@ -113,7 +114,7 @@ def test_no_picture_is_kept_by_what_failed_beside_it(parts: Parts, monkeypatch: 
     kept: list[weakref.ref[Trace]] = []
     classifier, small = parts.registry.get(), encode(gradient())
 
-    def fail(_: Pixels) -> Probabilities:
+    def fail(_: Pixels, **__: bool) -> Probabilities:
         raise MemoryError
 
     async def send(*pictures: bytes) -> None:
@@ -143,7 +144,36 @@ def test_model_that_says_too_little_fails_its_own_pictures_alone(
             return await parts.engine.classify(classifier, small, Trace())
 
     with monkeypatch.context() as patch:
-        patch.setattr(classifier, "predict", lambda images: predict(images)[1:])
+        patch.setattr(classifier, "predict", lambda images, **options: predict(images, **options)[1:])
         with pytest.raises(IndexError):
             asyncio.run(send())
     assert isinstance(asyncio.run(send()), Classified)
+
+
+@pytest.mark.parametrize("is_beside_others", [False, True])
+def test_model_computes_with_more_threads_while_the_other_worker_has_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch, is_beside_others: bool
+) -> None:
+    board = Board.make(2)
+    other = Place(board, 1, cpus=2)
+    parts = build_parts(Settings(most_threads=2, threads=1, workers=2), VERSION, Place(board, 0, cpus=2))
+    classifier, small = parts.registry.get(), encode(gradient())
+    predict, widths = classifier.predict, []
+
+    def noted(images: Pixels, *, wide: bool = False) -> Probabilities:
+        widths.append(wide)
+        return predict(images, wide=wide)
+
+    monkeypatch.setattr(classifier, "predict", noted)
+
+    async def go_on() -> None:
+        pass
+
+    async def send() -> None:
+        await parts.engine.classify(classifier, small, Trace())
+        await parts.engine.classify_batch(classifier, [small] * 5, Trace(), go_on)
+
+    other.note_light(int(is_beside_others))
+    time.sleep(0.01)
+    asyncio.run(send())
+    assert widths == [not is_beside_others] * 3

@@ -58,7 +58,8 @@ def measure_service(lab: Lab, model: str, rounds: int, seconds: float, requests:
 def _plan() -> dict[str, str]:
     """The service's own number of workers, not the lab's; and nothing is refused for its wait."""
     workers = str(len(os.sched_getaffinity(0)))
-    return {"GLIMPSE_WORKERS": workers, "GLIMPSE_THREADS": "1", "GLIMPSE_MAX_WAIT_MS": "1000"}
+    threads = {"GLIMPSE_THREADS": "1", "GLIMPSE_MOST_THREADS": ""}
+    return {"GLIMPSE_WORKERS": workers, **threads, "GLIMPSE_MAX_WAIT_MS": "1000"}
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Board:
         self._worked_until = memory[:times].cast(_TIME)  # by time.monotonic(); infinite while it works
         self._connections = memory[times:].cast(_COUNT)
         if not self.is_shared:
-            self._set_all_out()
+            self._clear_all()
 
     @classmethod
     def make(cls, workers: int) -> Self:
@@ -44,10 +44,12 @@ class Board:
             descriptor = _share_memory(_BYTES * workers)
         except OSError as error:
             reason = error.strerror
-            logger.warning("no memory can be shared (%s): connections go to whoever is first", reason)
+            logger.warning(
+                "no memory can be shared (%s): connections go to whoever is first, and CPUs may idle", reason
+            )
             descriptor = _OWN
         board = cls(workers, descriptor)
-        board._set_all_out()
+        board._clear_all()
         return board
 
     @property
@@ -56,13 +58,17 @@ class Board:
         return self.descriptor != _OWN
 
     def set_out(self, worker: int) -> None:
-        """The worker accepts nothing, and does nothing."""
+        """The worker accepts nothing any more."""
         self._connections[worker] = _NOT_THERE
+
+    def clear(self, worker: int) -> None:
+        """There is no such worker."""
+        self.set_out(worker)
         self._worked_until[worker] = -math.inf
 
-    def _set_all_out(self) -> None:
+    def _clear_all(self) -> None:
         for worker in range(len(self._connections)):
-            self.set_out(worker)
+            self.clear(worker)
 
     def set_in(self, worker: int) -> None:
         """The worker accepts from now on."""
@@ -114,10 +120,14 @@ class Place:
             self._heavy -= 1
             self._note()
 
+    def could_use(self, threads: int) -> bool:
+        """Whether there could ever be so many CPUs idle."""
+        return self._board.is_shared and self._cpus >= threads
+
     def may_use(self, threads: int) -> bool:
-        """Whether the other workers, and what is decoded apart, leave so many CPUs idle at the moment."""
-        busy = self._board.count_busy(self._worker) + bool(self._heavy)
-        return self._board.is_shared and self._cpus - busy >= threads
+        """Whether so many CPUs are there at the moment for each worker that has work, this one included."""
+        workers = self._board.count_busy(self._worker) + 1
+        return self.could_use(threads) and self._cpus - (self._heavy > 0) >= workers * threads
 
     def _note(self) -> None:
         self._board.note_work(self._worker, has_some=self._has_light or self._heavy > 0)

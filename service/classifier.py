@@ -37,15 +37,12 @@ class Classifier:
         self.variant_name: VariantName = variant
         self.variant: Variant = bundle.manifest.variants[variant]
         self.examples = bundle.golden.pictures  # PNG files
-        self.most_threads = max(threads, most_threads)
-        graph = bundle.graph(variant)
-        self._session = self._wide_session = open_session(graph, threads)
+        self.most_threads = threads
+        self._session = self._wide_session = open_session(bundle.graph(variant), threads)
         self._check_golden(bundle)
         self._check_class_names(bundle)
-        if self.most_threads > threads:
-            # How many threads compute is a session's, not a call's, and each has its weights in memory.
-            self._wide_session = open_session(graph, self.most_threads)
-            self._check_golden(bundle, wide=True)
+        if most_threads > threads:
+            self._widen(bundle, most_threads)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -64,6 +61,18 @@ class Classifier:
         session = self._wide_session if wide else self._session
         probabilities: NDArray[np.float32] = session.run(["probabilities"], {"images": images})[0]
         return probabilities
+
+    def _widen(self, bundle: Bundle, threads: int) -> None:
+        """Load the graph once more, for more threads; where there is no room for them, do without."""
+        try:
+            # How many threads compute is a session's, not a call's, and each has its weights in memory.
+            self._wide_session = open_session(bundle.graph(self.variant_name), threads)
+            self._check_golden(bundle, wide=True)
+        except BundleError as error:
+            logger.warning("%s; it is not computed with more threads", error)
+            self._wide_session = self._session
+        else:
+            self.most_threads = threads
 
     def _check_golden(self, bundle: Bundle, *, wide: bool = False) -> None:
         """Warm up on the golden pictures, and compare with what PyTorch said of them."""

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         default_factory=lambda: min(usable_cpus(), _MOST_THREADS),
         ge=1,
         le=256,
-        description="the same while others leave so many CPUs idle; by default the usable CPUs, up to 4",
+        description="the same, if more, while so many CPUs are idle; 1: never; by default all, up to 4",
     )
     max_wait_ms: float = Field(
         30,

@@ -106,11 +106,10 @@ class Supervisor:
         host, port = self._listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         logger.info("listening on http://%s:%d", shown, port)
-        fewest, most = self._settings.threads, max(self._settings.threads, self._settings.most_threads)
         logger.info(
-            "%d workers with %s threads each, on %d usable CPUs",
+            "%d workers with %d threads each, on %d usable CPUs",
             self._settings.workers,
-            f"{fewest} to {most}" if most > fewest else fewest,
+            self._settings.threads,
             usable_cpus(),
         )
 
@@ -146,7 +145,7 @@ class Supervisor:
     def _bury(self, worker: WorkerProcess) -> None:
         del self._workers[worker.number]
         worker.close()
-        self._board.set_out(worker.number)
+        self._board.clear(worker.number)
         if self._metrics is not None:
             mark_process_dead(worker.process.pid, self._metrics)  # type: ignore[no-untyped-call]
 

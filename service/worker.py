@@ -40,14 +40,17 @@ def main() -> int:
         signal.signal(stop, _exit_quietly)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     board = Board(settings.workers, shared)
+    place = Place(board, number, usable_cpus())
+    place.note_light(1)  # loading models takes a CPU, too
     try:
-        app = create_app(settings, Place(board, number, usable_cpus()))
+        app = create_app(settings, place)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
     except BundleError as error:
         print(f"service: {error}", file=sys.stderr)
         return 1
+    place.note_light(0)
     if is_replacement:
         parts_of(app).metrics.restarts.inc()
     with socket.socket(fileno=listener) as listening, socket.socket(fileno=link) as supervisor:

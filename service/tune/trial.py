@@ -55,6 +55,7 @@ def serving(setup: Setup, target: float, environment: Mapping[str, str] = os.env
     settings = {
         "GLIMPSE_WORKERS": str(setup.workers),
         "GLIMPSE_THREADS": str(setup.threads),
+        "GLIMPSE_MOST_THREADS": str(setup.threads),  # what holds whatever the other workers do
         "GLIMPSE_MAX_WAIT_MS": str(WAIT_SHARE * target),
         "GLIMPSE_MAX_BATCH": str(max(_BATCHES)),
         "GLIMPSE_API_KEYS": "",

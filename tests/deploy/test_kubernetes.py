@@ -37,7 +37,7 @@ OWN_KINDS = {
     "PrometheusRule",
 }  # the Prometheus operator's, of which Kubernetes has no schema
 SCALING = ROOT / "docs" / "scaling.md"
-WORKER_BYTES = 100_000_000  # of one that does nothing
+WORKER_BYTES = 110_000_000  # of one that does nothing
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 
 

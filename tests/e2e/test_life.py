@@ -265,6 +265,18 @@ def test_one_cpu_gets_one_worker_and_the_log_says_so(artifacts: Path, tmp_path: 
     assert "1 workers with 1 threads each, on 1 usable CPUs" in log.read_text()
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_each_model_of_a_worker_has_a_thread_for_an_idle_cpu(artifacts: Path) -> None:
+    settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_WORKERS": "2", "GLIMPSE_THREADS": "1"}
+
+    def threads(most: int) -> int:
+        more = {"GLIMPSE_MOST_THREADS": str(most)}
+        with running_service(service_command(), {**settings, **more}) as service:
+            return len(list(Path(f"/proc/{workers(service)[0]}/task").iterdir()))
+
+    assert threads(2) - threads(1) == len(list(artifacts.glob("*/*/manifest.json")))
+
+
 def test_help_lists_every_setting_with_its_default() -> None:
     command = [*service_command(), "--help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

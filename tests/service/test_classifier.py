@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnxruntime import InferenceSession
 
 from service.bundle import Bundle, VariantName, read_bundle
-from service.classifier import Classifier, open_classifier, prediction_set, top_k
+from service.classifier import Classifier, open_classifier, open_session, prediction_set, top_k
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
 from tests.service.test_bundle import make_manifest
@@ -45,12 +46,34 @@ def test_answer_does_not_depend_on_the_batch(bundle: Bundle, variant: VariantNam
     np.testing.assert_allclose(classifier.predict(pictures), alone, atol=1e-5)
 
 
+def threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 @pytest.mark.parametrize("variant", ["fp32", "int8"])
 def test_answer_does_not_depend_on_the_threads(bundle: Bundle, variant: VariantName) -> None:
+    before = threads()
     classifier = Classifier(bundle, variant, threads=1, most_threads=3)
+    assert threads() == before + 2
     pictures = np.stack([classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures])
     answers = classifier.predict(pictures)
     np.testing.assert_allclose(classifier.predict(pictures, wide=True), answers, atol=1e-5)
+
+
+def test_model_that_gets_no_more_threads_does_without(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def open_narrow(graph: Path, threads: int = 1) -> InferenceSession:
+        if threads > 1:
+            raise BundleError("no thread can be started")
+        return open_session(graph, threads)
+
+    monkeypatch.setattr("service.classifier.open_session", open_narrow)
+    classifier = open_classifier(bundle, "auto", threads=1, most_threads=2)
+    assert (classifier.variant_name, classifier.most_threads) == ("int8", 1)
+    assert caplog.messages == ["no thread can be started; it is not computed with more threads"]
+    picture = classifier.decode(bundle.golden.pictures[0], DEFAULT_LIMITS)[None]
+    assert np.array_equal(classifier.predict(picture, wide=True), classifier.predict(picture))
 
 
 @pytest.mark.parametrize("variant", ["fp32", "int8"])

@@ -156,7 +156,9 @@ def test_model_computes_with_more_threads_while_the_other_worker_has_nothing_to_
 ) -> None:
     board = Board.make(2)
     other = Place(board, 1, cpus=2)
-    parts = build_parts(Settings(most_threads=2, threads=1, workers=2), VERSION, Place(board, 0, cpus=2))
+    parts = build_parts(
+        Settings(max_wait_ms=10_000, most_threads=2, threads=1, workers=2), VERSION, Place(board, 0, cpus=2)
+    )
     classifier, small = parts.registry.get(), encode(gradient())
     predict, widths = classifier.predict, []
 

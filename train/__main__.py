@@ -60,11 +60,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
     add = parser.add_argument
     add("network", help="resnet, cnn, torchvision:NAME, or your own by MODULE:FACTORY")
-    add(
-        "--recipe",
-        default="full",
-        help="how to train it: full (default), quick; resnet has long and mixed, too",
-    )
+    add("--recipe", default="full", help="how to train it: full (default) or quick")
     add(
         "--data",
         default=default_source(),

@@ -40,9 +40,9 @@ def test_many_pictures_leave_the_recipe_as_it_is(network: str, name: str) -> Non
 
 @pytest.mark.parametrize("pictures", [81, 45_000])
 def test_resnet_sees_whole_pictures_of_full_size_at_last(pictures: int) -> None:
-    recipe = find_recipe("resnet", "mixed").fitted_to(pictures)
+    recipe = find_recipe("resnet", "full").fitted_to(pictures)
     assert recipe.cutmix > 0
-    assert recipe.mixed_epochs == pytest.approx(0.85 * recipe.epochs, abs=0.5)
+    assert recipe.mixed_epochs == pytest.approx(0.92 * recipe.epochs, abs=0.5)
     assert set(recipe.sides[recipe.mixed_epochs :]) == {recipe.input_side}
 
 

@@ -35,11 +35,11 @@ def write_card(manifest: Manifest, findings: Findings) -> dict[str, bytes]:
     name: VariantName = "int8" if "int8" in findings.measured else "fp32"
     drawn = findings.measured[name]
     confusion = confusion_matrix(drawn.test.logits, drawn.test.labels)
-    held_out = drawn.held_out.logits / drawn.calibration.temperature
+    held_out = drawn.calibration.scaling(drawn.held_out.logits)
     mistakes = worst_mistakes(held_out, findings.dataset.held_out, manifest.class_names)
     before, after = (
-        confidence.reliability(drawn.test.probabilities(temperature), drawn.test.labels)
-        for temperature in (1.0, drawn.calibration.temperature)
+        confidence.reliability(drawn.test.probabilities(scaling), drawn.test.labels)
+        for scaling in (confidence.Scaling(1.0), drawn.calibration.scaling)
     )
     sections = [
         _title(manifest),
@@ -128,7 +128,7 @@ def _confidence_table(manifest: Manifest) -> str:
     rows = [
         [
             name,
-            f"{one.temperature:.4f}",
+            f"{one.temperature:.4f}" + (f", curvature {one.curvature:.4f}" if one.curvature else ""),
             f"{one.ece:.4f}",
             f"{1 - one.prediction_set_quantile:.4f}",
             f"{one.coverage:.2%} ({1 - one.prediction_set_alpha:.0%} claimed)",

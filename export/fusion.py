@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx
 import onnxruntime
 
-from export.names import LOGITS, PROBABILITIES
+from export.names import BENDING, LOGITS, PROBABILITIES
 from export.scratch import scratch_folder
 
 FELL_BACK = "ONNX Runtime has no integer kernel for it, or did not fuse it"
@@ -58,6 +58,7 @@ def _why(node: onnx.NodeProto, types: Mapping[str, int]) -> str:
     reasons = {
         "the last layer: 256 levels are too coarse for logits": LOGITS in node.output,
         "divides the logits by the temperature": node.op_type == "Div" and LOGITS in node.input,
+        "bends the logits": LOGITS in node.input or any(name.startswith(BENDING) for name in node.input),
         "makes probabilities of logits": PROBABILITIES in node.output,
         "goes from float to integers": node.op_type == "QuantizeLinear",
         "goes from integers to float": node.op_type == "DequantizeLinear",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from export.confidence import Scaling
 from export.gates import run
 from export.graph import FromPixels
 from service.bundle import Golden, VariantName
@@ -21,7 +22,7 @@ GOLDEN_PICTURES = 10
 
 def make_golden(
     network: nn.Module,
-    temperature: float,
+    scaling: Scaling,
     sessions: Mapping[VariantName, onnxruntime.InferenceSession],
     dataset: Dataset,
     side: int,
@@ -38,7 +39,7 @@ def make_golden(
     if "fp32" in probabilities:
         with torch.inference_mode():
             logits = FromPixels(network).eval()(torch.from_numpy(images))
-        probabilities["fp32"] = torch.softmax(logits / temperature, 1).numpy()
+        probabilities["fp32"] = torch.softmax(scaling(logits), 1).numpy()
     return Golden(pictures, probabilities)
 
 

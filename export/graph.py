@@ -13,7 +13,8 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from export.names import INPUT, LOGITS, OPSET, PROBABILITIES
+from export.confidence import Scaling
+from export.names import BENDING, CALIBRATED, INPUT, LOGITS, OPSET, PROBABILITIES
 from train.networks import NetworkError
 from train.preprocess import Normalize
 
@@ -46,20 +47,19 @@ def trace_network(network: nn.Module, side: int) -> onnx.ModelProto:
     return _trace(network, torch.zeros(2, 3, side, side))
 
 
-def finish(model: onnx.ModelProto, temperature: float, metadata: Mapping[str, str]) -> bytes:
+def finish(model: onnx.ModelProto, scaling: Scaling, metadata: Mapping[str, str]) -> bytes:
     """Add calibrated probabilities and metadata; the same model gives the same bytes.
 
     Args:
         model: ends in `logits`, (N, classes); left as it is.
-        temperature: divides the logits before softmax.
+        scaling: of the logits before softmax.
         metadata: goes into the file, so that it explains itself without Glimpse.
     """
     finished = onnx.ModelProto()
     finished.CopyFrom(model)
     graph = finished.graph
-    graph.initializer.append(numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
-    graph.node.append(helper.make_node("Div", [LOGITS, "temperature"], ["calibrated"], "calibrate"))
-    graph.node.append(helper.make_node("Softmax", ["calibrated"], [PROBABILITIES], "softmax", axis=-1))
+    _add_scaling(graph, scaling)
+    graph.node.append(helper.make_node("Softmax", [CALIBRATED], [PROBABILITIES], "softmax", axis=-1))
     (logits,) = graph.output
     probabilities = onnx.ValueInfoProto()
     probabilities.CopyFrom(logits)
@@ -73,18 +73,53 @@ def finish(model: onnx.ModelProto, temperature: float, metadata: Mapping[str, st
     return content
 
 
+def _add_scaling(graph: onnx.GraphProto, scaling: Scaling) -> None:
+    """What Scaling does to logits, in the same order, so that float32 rounds alike."""
+
+    def constant(name: str, value: float) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+        return name
+
+    def compute(operator: str, inputs: Sequence[str], output: str) -> str:
+        graph.node.append(helper.make_node(operator, inputs, [output], output))
+        return output
+
+    if not scaling.curvature:
+        graph.node.append(
+            helper.make_node(
+                "Div", [LOGITS, constant("temperature", scaling.temperature)], [CALIBRATED], "calibrate"
+            )
+        )
+        return
+    axis = BENDING + "axis"
+    graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axis))
+    largest = compute("ReduceMax", [LOGITS, axis], BENDING + "largest")
+    below = compute("Sub", [LOGITS, largest], BENDING + "below")
+    bent = compute("Mul", [constant(BENDING + "curvature", scaling.curvature), below], BENDING + "bent")
+    level = constant(BENDING + "level", 1 / scaling.temperature)
+    steepness = compute("Sub", [level, bent], BENDING + "steepness")
+    compute("Mul", [below, steepness], CALIBRATED)
+
+
 def describe(
-    class_names: Sequence[str], architecture: str, recipe: object, weights_sha256: str, temperature: float
+    class_names: Sequence[str], architecture: str, recipe: object, weights_sha256: str, scaling: Scaling
 ) -> dict[str, str]:
     """The metadata that lets a stranger use the graph."""
+    if scaling.curvature:
+        below = "d = largest logit - logit"
+        outputs = f"logits; probabilities = softmax(-d / temperature - curvature * d^2), {below}"
+        more = {"glimpse.curvature": repr(scaling.curvature)}
+    else:
+        outputs, more = "logits; probabilities = softmax(logits / temperature)", {}
     return {
+        **more,
         "glimpse.architecture": architecture,
         "glimpse.class_names": json.dumps(list(class_names)),
         "glimpse.input": "uint8 RGB (N, height, width, 3), 0..255, pictures resized to it bilinearly",
         "glimpse.license": LICENSE,
-        "glimpse.outputs": "logits; probabilities = softmax(logits / temperature)",
+        "glimpse.outputs": outputs,
         "glimpse.recipe": json.dumps(recipe, sort_keys=True),
-        "glimpse.temperature": repr(temperature),
+        "glimpse.temperature": repr(scaling.temperature),
         "glimpse.weights_sha256": weights_sha256,
     }
 

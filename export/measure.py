@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export import confidence
+from export.confidence import Scaling
 from export.gates import run
 from export.names import INPUT, LOGITS
 from service.bundle import Variant
@@ -40,16 +41,16 @@ class Evaluated:
         """The share of pictures, 0..1, that both answer alike."""
         return float((self.logits.argmax(1) == other.logits.argmax(1)).double().mean())
 
-    def probabilities(self, temperature: float) -> Tensor:
+    def probabilities(self, scaling: Scaling) -> Tensor:
         """(N, classes)."""
-        return torch.softmax(self.logits / temperature, dim=1)
+        return torch.softmax(scaling(self.logits), dim=1)
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What is chosen on the held-out pictures."""
 
-    temperature: float
+    scaling: Scaling
     alpha: float
     quantile: float
     threshold: float
@@ -71,7 +72,7 @@ class Measured:
     @property
     def confident_share(self) -> float:
         """The share of held-out pictures, 0..1, that are not called low confidence."""
-        probabilities = self.held_out.probabilities(self.calibration.temperature)
+        probabilities = self.held_out.probabilities(self.calibration.scaling)
         return confidence.confident_share(probabilities, self.calibration.threshold)
 
     def caught(self, session: onnxruntime.InferenceSession, images: NDArray[np.uint8]) -> float:
@@ -88,7 +89,8 @@ class Measured:
             test_count=len(self.test.labels),
             held_out_count=len(self.held_out.labels),
             ece=self.ece,
-            temperature=self.calibration.temperature,
+            temperature=self.calibration.scaling.temperature,
+            curvature=self.calibration.scaling.curvature,
             prediction_set_alpha=self.calibration.alpha,
             prediction_set_quantile=self.calibration.quantile,
             coverage=self.coverage,
@@ -109,11 +111,11 @@ def evaluate(session: onnxruntime.InferenceSession, pixels: Pixels) -> Evaluated
 
 
 def calibrate(held_out: Evaluated) -> Calibration:
-    """Temperature, prediction-set quantile and low-confidence threshold."""
-    temperature = confidence.fit_temperature(held_out.logits, held_out.labels)
-    probabilities = held_out.probabilities(temperature)
+    """Scaling, prediction-set quantile and low-confidence threshold."""
+    scaling = confidence.fit_scaling(held_out.logits, held_out.labels)
+    probabilities = held_out.probabilities(scaling)
     return Calibration(
-        temperature=temperature,
+        scaling=scaling,
         alpha=ALPHA,
         quantile=confidence.prediction_set_quantile(probabilities, held_out.labels, ALPHA),
         threshold=confidence.low_confidence_threshold(probabilities, CONFIDENT_SHARE),
@@ -122,7 +124,7 @@ def calibrate(held_out: Evaluated) -> Calibration:
 
 def measure(calibration: Calibration, held_out: Evaluated, test: Evaluated) -> Measured:
     """What the calibration leads to on test."""
-    probabilities = test.probabilities(calibration.temperature)
+    probabilities = test.probabilities(calibration.scaling)
     sets = confidence.prediction_sets(probabilities, calibration.quantile)
     return Measured(
         calibration=calibration,

@@ -3,4 +3,6 @@
 OPSET = 18
 INPUT = "images"
 LOGITS = "logits"
+CALIBRATED = "calibrated"  # what softmax makes probabilities of
+BENDING = "bending_"  # how what bends the logits begins
 PROBABILITIES = "probabilities"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from export import gates
 from export.card import FOLDER as CARD
 from export.card import Findings, write_card
+from export.confidence import Scaling
 from export.figures import check_figures
 from export.fusion import inspect_fusion
 from export.golden import make_golden
@@ -111,12 +112,12 @@ def export_bundle(checkpoint: Checkpoint, order: Order) -> Manifest:
         if name != "fp32":
             candidates[name] = _compared(candidates[name], candidates["fp32"])
         _check(log, name, candidates, checkpoint, dataset, order.limits)
-    temperature = candidates["fp32"].measured.calibration.temperature
+    scaling = candidates["fp32"].measured.calibration.scaling
     if "fp32" not in order.variants:
         del candidates["fp32"]
 
     sessions = {name: one.session for name, one in candidates.items()}
-    golden = make_golden(network, temperature, sessions, dataset, side)
+    golden = make_golden(network, scaling, sessions, dataset, side)
     files = {GRAPHS[name]: one.graph for name, one in candidates.items()} | {GOLDEN: encode_golden(golden)}
     manifest = Manifest(
         name=order.folder.parent.name,
@@ -189,13 +190,13 @@ def _make_candidate(
     weights: str,
 ) -> Candidate:
     """Calibrate on the held-out pictures, then measure on test what that leads to."""
-    # The temperature stands inside the graph, so one without is needed to fit it.
-    uncalibrated = open_session(finish(model, 1.0, {}))
+    # The scaling stands inside the graph, so one without is needed to fit it.
+    uncalibrated = open_session(finish(model, Scaling(1.0), {}))
     held_out = evaluate(uncalibrated, dataset.held_out)
     calibration = calibrate(held_out)
     facts = checkpoint.facts
-    metadata = describe(facts.class_names, facts.network, facts.recipe, weights, calibration.temperature)
-    graph = finish(model, calibration.temperature, metadata)
+    metadata = describe(facts.class_names, facts.network, facts.recipe, weights, calibration.scaling)
+    graph = finish(model, calibration.scaling, metadata)
     session = open_session(graph)
     measured = measure(calibration, held_out, evaluate(session, dataset.test))
     if unfamiliar is not None:
@@ -230,7 +231,7 @@ def _check(
     if name == "fp32":
         with torch.inference_mode():
             logits = FromPixels(checkpoint.model())(images)
-            probabilities = torch.softmax(logits / one.measured.calibration.temperature, 1)
+            probabilities = torch.softmax(one.measured.calibration.scaling(logits), 1)
         gates.check_parity(log, name, one.session, pixels, (logits.numpy(), probabilities.numpy()), limits)
     reference = None if name == "fp32" else candidates["fp32"].variant("fp32")
     check_figures(log, name, one.variant(name), reference, limits)

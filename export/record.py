@@ -7,6 +7,7 @@ from PIL import Image
 
 from export import card
 from export.bounds import read_bound, rounded
+from export.confidence import Scaling
 from export.figures import GATES, gate_figures
 from export.graph import describe
 from service.bundle import Bundle, Gate, VariantName
@@ -59,7 +60,7 @@ def check_graph(bundle: Bundle, name: VariantName, session: onnxruntime.Inferenc
         manifest.architecture,
         manifest.provenance.recipe,
         manifest.weights_sha256,
-        variant.temperature,
+        Scaling(variant.temperature, variant.curvature),
     )
     found = session.get_modelmeta().custom_metadata_map
     _compare(bundle, variant.file, {**expected, "glimpse.license": manifest.license}, found)

@@ -53,6 +53,7 @@ def _figures(variants: list[Variant]) -> list[list[str]]:
         ["agrees with fp32", *(share(one.agreement) for one in variants)],
         ["ECE", *(f"{one.ece:.4f}" for one in variants)],
         ["temperature", *(f"{one.temperature:.4f}" for one in variants)],
+        ["curvature", *(f"{one.curvature:.4f}" for one in variants)],
         ["coverage of sets", *(share(one.coverage) for one in variants)],
         ["mean set size", *(f"{one.mean_set_size:.2f}" for one in variants)],
         ["low confidence below", *(f"{one.low_confidence_threshold:.3f}" for one in variants)],

@@ -45,6 +45,11 @@ class Variant(_Frozen):
     held_out_count: int = Field(ge=1, description="pictures that the calibration below rests on")
     ece: float = Field(ge=0, le=1, description="expected calibration error on test, 15 bins")
     temperature: float = Field(gt=0, description="the logits were divided by it before softmax")
+    curvature: float = Field(
+        default=0,
+        ge=0,
+        description="times a logit's squared distance from the largest, taken off before softmax",
+    )
     prediction_set_alpha: float = Field(gt=0, lt=1, description="share of true classes a set may miss")
     prediction_set_quantile: float = Field(
         ge=0, le=1, description="a set holds each class with p >= 1 - this"

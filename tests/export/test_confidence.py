@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from export.confidence import (
+    Scaling,
     confident_share,
     expected_calibration_error,
-    fit_temperature,
+    fit_scaling,
     low_confidence_threshold,
     prediction_set_quantile,
 )
@@ -20,7 +21,9 @@ def drawn(count: int, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_temperature_that_made_the_labels_is_found(temperature: float) -> None:
-    assert fit_temperature(*drawn(20_000, temperature)) == pytest.approx(temperature, rel=0.05)
+    scaling = fit_scaling(*drawn(20_000, temperature))
+    assert scaling.temperature == pytest.approx(temperature, rel=0.05)
+    assert scaling.curvature == 0
 
 
 @pytest.mark.parametrize("scale", [5.0, 50.0])
@@ -28,7 +31,23 @@ def test_temperature_that_made_the_labels_is_found(temperature: float) -> None:
 def test_few_pictures_cannot_drive_the_temperature_far(right: bool, scale: float) -> None:
     logits = scale * torch.eye(3)
     labels = torch.arange(3) if right else torch.arange(3).roll(1)
-    assert 0.3 < fit_temperature(logits, labels) < 40
+    scaling = fit_scaling(logits, labels)
+    assert 0.3 < scaling.temperature < 40
+    assert scaling.curvature == 0
+
+
+def test_scaling_that_made_the_labels_is_found() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(20_000, 5, generator=generator)
+    probabilities = torch.softmax(Scaling(0.8, 0.25)(logits), 1)
+    found = fit_scaling(logits, torch.multinomial(probabilities, 1, generator=generator)[:, 0])
+    assert found.temperature == pytest.approx(0.8, rel=0.1)
+    assert found.curvature == pytest.approx(0.25, rel=0.1)
+
+
+def test_scaling_leaves_the_order_of_classes() -> None:
+    logits = 4 * torch.randn(100, 5, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(Scaling(0.8, 0.25)(logits).argsort(1), logits.argsort(1))
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
@@ -44,7 +63,7 @@ def test_calibration_error_of_certain_and_right_answers_is_zero() -> None:
 def test_calibrating_lowers_the_error() -> None:
     logits, labels = drawn(5_000, 2.5)
     before = expected_calibration_error(torch.softmax(logits, 1), labels)
-    after = expected_calibration_error(torch.softmax(logits / fit_temperature(logits, labels), 1), labels)
+    after = expected_calibration_error(torch.softmax(fit_scaling(logits, labels)(logits), 1), labels)
     assert after < before / 4
 
 

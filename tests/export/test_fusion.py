@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from export.confidence import Scaling
 from export.fusion import FELL_BACK, Fusion, inspect_fusion
 from export.graph import finish, trace_from_pixels, trace_network
 from export.quantize import quantize
@@ -38,7 +39,7 @@ def quantized(*middle: nn.Module) -> Fusion:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), *middle, *last).eval()
     network(torch.zeros(1, 3, SIDE, SIDE))
     images = np.random.default_rng(0).integers(0, 256, (8, SIDE, SIDE, 3), np.uint8)
-    return inspect_fusion(finish(quantize(trace_network(network, SIDE), images), 1.5, {}))
+    return inspect_fusion(finish(quantize(trace_network(network, SIDE), images), Scaling(1.5), {}))
 
 
 @pytest.mark.parametrize("model", ["resnet", "cnn"])
@@ -57,7 +58,7 @@ def test_operator_that_fell_back_to_float_is_told_from_its_like() -> None:
 
 def test_hidden_layer_in_float_is_not_called_the_last() -> None:
     torch.manual_seed(0)
-    fusion = inspect_fusion(finish(trace_from_pixels(build_network("cnn", 3).eval(), 64), 1.5, {}))
+    fusion = inspect_fusion(finish(trace_from_pixels(build_network("cnn", 3).eval(), 64), Scaling(1.5), {}))
     gemms = {why: count for (operator, why), count in fusion.other.items() if operator.endswith("Gemm")}
     assert gemms == {FELL_BACK: 1, "the last layer: 256 levels are too coarse for logits": 1}
     assert ("MaxPool", FELL_BACK) in fusion.other

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from export.bounds import Bound
+from export.confidence import Scaling
 from export.gates import GateError, GateLog, Limits, check_independence, check_parity, check_structure
 from export.graph import FromPixels, describe, finish, trace_from_pixels, trace_network
 from export.quantize import quantize
@@ -20,9 +21,10 @@ from train.networks import NetworkError, build_network
 
 SIDE = 16
 TEMPERATURE = 1.5
-METADATA = describe(("a", "b", "c"), "resnet", {"name": "quick"}, "f00d", TEMPERATURE)
+METADATA = describe(("a", "b", "c"), "resnet", {"name": "quick"}, "f00d", Scaling(TEMPERATURE))
 BUILD = f"""
 import sys, numpy, torch
+from export.confidence import Scaling
 from export.graph import finish, trace_from_pixels, trace_network
 from export.quantize import quantize
 from train.networks import build_network
@@ -32,7 +34,7 @@ images = numpy.random.default_rng(0).integers(0, 256, (8, {SIDE}, {SIDE}, 3), nu
 for path, model in zip(sys.argv[1:], (
     trace_from_pixels(network, {SIDE}), quantize(trace_network(network, {SIDE}), images)
 )):
-    open(path, "wb").write(finish(model, 1.5, {{"b": "2", "a": "1"}}))
+    open(path, "wb").write(finish(model, Scaling(1.5), {{"b": "2", "a": "1"}}))
 """
 
 
@@ -58,7 +60,7 @@ def graphs(network: nn.Module, images: np.ndarray) -> dict[str, bytes]:
         "fp32": trace_from_pixels(network, SIDE),
         "int8": quantize(trace_network(network, SIDE), images),
     }
-    return {name: finish(model, TEMPERATURE, METADATA) for name, model in models.items()}
+    return {name: finish(model, Scaling(TEMPERATURE), METADATA) for name, model in models.items()}
 
 
 @pytest.fixture(params=["fp32", "int8"])
@@ -108,9 +110,18 @@ def test_probabilities_follow_from_logits_and_temperature(graph: bytes, images: 
     torch.testing.assert_close(torch.softmax(logits / TEMPERATURE, 1), probabilities)
 
 
+def test_bent_probabilities_follow_from_logits(network: nn.Module, images: np.ndarray) -> None:
+    scaling = Scaling(0.7, 0.2)
+    session = onnxruntime.InferenceSession(finish(trace_from_pixels(network, SIDE), scaling, {}))
+    logits, probabilities = (torch.from_numpy(out) for out in session.run(None, {"images": images}))
+    distance = logits.max(1, keepdim=True).values - logits
+    torch.testing.assert_close(torch.softmax(-distance / 0.7 - 0.2 * distance**2, 1), probabilities)
+    torch.testing.assert_close(torch.softmax(scaling(logits), 1), probabilities)
+
+
 def test_network_with_several_means_is_traced() -> None:
     network = build_network("torchvision:mobilenet_v3_small", 3).eval()
-    model = onnx.load_model_from_string(finish(trace_from_pixels(network, 32), 1.0, {}))
+    model = onnx.load_model_from_string(finish(trace_from_pixels(network, 32), Scaling(1.0), {}))
     operators = [node.op_type for node in model.graph.node]
     assert operators.count("GlobalAveragePool") > 1
     assert "ReduceMean" not in operators
@@ -142,6 +153,7 @@ def test_graph_explains_itself(graph: bytes) -> None:
     metadata = onnxruntime.InferenceSession(graph).get_modelmeta().custom_metadata_map
     assert json.loads(metadata["glimpse.class_names"]) == ["a", "b", "c"]
     assert metadata["glimpse.temperature"] == "1.5"
+    assert "glimpse.curvature" not in metadata
     assert metadata["glimpse.weights_sha256"] == "f00d"
     assert json.loads(metadata["glimpse.recipe"]) == {"name": "quick"}
 

@@ -141,7 +141,7 @@ def _next_version(folder: Path) -> Path:
 
 def _parse_bundle(action: str, what: str, given: list[str]) -> Path:
     parser = argparse.ArgumentParser(prog=f"python -m export {action}", description=what)
-    parser.add_argument("bundle", type=Path, help="folder MODEL/VERSION, such as artifacts/resnet/2")
+    parser.add_argument("bundle", type=Path, help="folder MODEL/VERSION, such as artifacts/resnet/3")
     return _in_full(parser.parse_args(given).bundle)
 
 

@@ -22,14 +22,23 @@ INTEGER = {
 }
 LAST = {
     ("DequantizeLinear", "goes from integers to float"): 1,
-    ("Div", "divides the logits by the temperature"): 1,
     ("Gemm", "the last layer: 256 levels are too coarse for logits"): 1,
     ("Reshape", "moves bytes and computes nothing"): 1,
     ("Softmax", "makes probabilities of logits"): 1,
     ("Transpose", "moves bytes and computes nothing"): 1,
 }
 # All that may stay in float, or move bytes: from the last pooling on, and the channels' order.
-OTHER = {"resnet": LAST, "cnn": {**LAST, ("NhwcMaxPool", "compares 8-bit integers as they are"): 2}}
+BENT = {
+    (operator, "bends the logits"): count for operator, count in (("Mul", 2), ("ReduceMax", 1), ("Sub", 2))
+}
+OTHER = {
+    "resnet": LAST | BENT,
+    "cnn": {
+        **LAST,
+        ("Div", "divides the logits by the temperature"): 1,
+        ("NhwcMaxPool", "compares 8-bit integers as they are"): 2,
+    },
+}
 
 
 def quantized(*middle: nn.Module) -> Fusion:

@@ -329,4 +329,4 @@ def test_demo_goes_as_expected(artifacts: Path) -> None:
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert "12 of 12 pictures were classified, 11 as what they show, and the text was refused" in done.stdout
+    assert "12 of 12 pictures were classified, 12 as what they show, and the text was refused" in done.stdout

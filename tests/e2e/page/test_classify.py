@@ -1,11 +1,11 @@
 """Classifying on the page, in a real Chromium against the real service."""
 
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
@@ -21,13 +21,14 @@ PASTE = """([name, bytes]) => {
 }"""
 
 
-def noise_of_low_confidence(service: Service) -> bytes:
-    for seed in range(100):
-        noise = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
-        data = encode(Image.fromarray(noise).resize((64, 64)))
+def blend_of_low_confidence(service: Service) -> bytes:
+    """Two things in one picture, each half seen."""
+    pictures = [Image.open(path).convert("RGB") for path in sorted(PICTURES.glob("*.png"))]
+    for one, other in itertools.combinations(pictures, 2):
+        data = encode(Image.blend(one, other.resize(one.size), 0.5))
         if httpx.post(f"{service.url}/classify", content=data).json()["low_confidence"]:
             return data
-    pytest.fail("the model is sure of 100 pictures of noise")
+    pytest.fail("the model is sure of every picture of two things")
 
 
 def test_dropped_picture_shows_what_the_service_answers(page: Page, service: Service, shoot: Shoot) -> None:
@@ -90,8 +91,8 @@ def test_corrupt_picture_shows_the_services_sentence(page: Page, service: Servic
 
 
 def test_low_confidence_is_warned_of(page: Page, service: Service, shoot: Shoot) -> None:
-    drop(page, ("noise.png", noise_of_low_confidence(service)))
-    expect(card(page, "noise.png").locator(".warning")).to_be_visible()
+    drop(page, ("both.png", blend_of_low_confidence(service)))
+    expect(card(page, "both.png").locator(".warning")).to_be_visible()
     check_accessible(page)
     shoot(page, "low-confidence")
 

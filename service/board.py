@@ -104,6 +104,11 @@ class Place:
         self._has_light = False
         self._heavy = 0
 
+    @classmethod
+    def alone(cls) -> Self:
+        """That of a process which knows of no others, and uses the threads that it was given."""
+        return cls(Board(1, _OWN), 0, 1)
+
     def note_light(self, waiting: int) -> None:
         """So many pictures wait for its own thread, or are about to be done by it."""
         self._has_light = waiting > 0

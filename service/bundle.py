@@ -44,7 +44,7 @@ class Variant(_Frozen):
     test_count: int = Field(ge=1)
     held_out_count: int = Field(ge=1, description="pictures that the calibration below rests on")
     ece: float = Field(ge=0, le=1, description="expected calibration error on test, 15 bins")
-    temperature: float = Field(gt=0, description="the logits were divided by it before softmax")
+    temperature: float = Field(gt=0, description="before softmax, a logit was divided by it")
     curvature: float = Field(
         default=0,
         ge=0,

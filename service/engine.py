@@ -1,7 +1,6 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -26,10 +25,10 @@ _PICTURES_A_TURN = 4  # of a batch's inference, so that others get their turn in
 class Engine:
     """Runs pictures through classifiers, so that none makes many others late."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, place: Place | None = None) -> None:
-        """Take this process's place among other workers, if there are any."""
+    def __init__(self, settings: Settings, metrics: Metrics, place: Place) -> None:
+        """Take, besides, this process's place among other workers."""
         longest_wait = settings.max_wait_ms / 1000
-        self.light = LoopLane(longest_wait, place.note_light) if place else LoopLane(longest_wait)
+        self.light = LoopLane(longest_wait, place.note_light)
         self._heavy = ThreadLane("heavy", _HEAVY_WAITS * longest_wait)
         self._sandbox = Sandbox(settings.limits, settings.decode_seconds, settings.decode_bytes)
         self._limits = settings.limits
@@ -130,7 +129,7 @@ class Engine:
                     data, size.height, size.width, is_header_read=heavy.is_header_read
                 )
 
-        with self._place.with_heavy() if self._place else nullcontext():
+        with self._place.with_heavy():
             return await self._heavy.run(work, trace, admitted=admitted)
 
     def _infer(self, classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
@@ -139,8 +138,7 @@ class Engine:
 
     def _predict(self, classifier: Classifier, images: Pixels) -> Probabilities:
         """With CPUs that nobody else needs now, a picture is done sooner, though with more work in all."""
-        wide = self._place is not None and self._place.may_use(classifier.most_threads)
-        return classifier.predict(images, wide=wide)
+        return classifier.predict(images, wide=self._place.may_use(classifier.most_threads))
 
     def _count(self, classifier: Classifier, probabilities: Probabilities) -> None:
         manifest = classifier.manifest

@@ -37,13 +37,13 @@ def build_parts(settings: Settings, version: str, place: Place | None = None) ->
         SettingsError: the default model is not among them, or has to be named.
     """
     metrics = Metrics(version, settings.workers)
-    can_widen = place is not None and place.could_use(settings.most_threads)
+    place = place or Place.alone()
     registry = load_registry(
         settings.artifacts,
         settings.default_model,
         settings.variant,
         settings.threads,
-        settings.most_threads if can_widen else settings.threads,
+        settings.most_threads if place.could_use(settings.most_threads) else settings.threads,
     )
     for one in registry:
         metrics.models.labels(one.manifest.name, one.manifest.version, one.variant_name).set(1)

@@ -15,7 +15,7 @@ def to_markdown(alone: Sequence[Row], services: Sequence[Service], facts: Mappin
     told = "; ".join(f"{name}: {value}" for name, value in facts.items())
     parts = [
         "A model alone, in process, one thread; milliseconds a call:",
-        _table(("model", "variant", "batch", "calls", "p50", "p95", "p99"), map(_alone_row, alone)),
+        _table(("model", "variant", "engine", "batch", "calls", "p50", "p95", "p99"), map(_alone_row, alone)),
         "The service with `GLIMPSE_MAX_WAIT_MS=1000`, asked again at each answer; medians of the rounds:",
         _table(
             ("model", "each call", "connections", "n", "pictures/s", "least to most", "p50", "p95", "p99"),
@@ -48,7 +48,7 @@ def to_summary(alone: Sequence[Row], services: Sequence[Service]) -> str:
 
 def _alone_row(row: Row) -> tuple[str, ...]:
     times = (f"{value:.3f}" for value in (row.p50, row.p95, row.p99))
-    return (f"{row.model}/{row.version}", row.variant, str(row.batch), f"{row.calls:,}", *times)
+    return (f"{row.model}/{row.version}", row.variant, row.engine, str(row.batch), f"{row.calls:,}", *times)
 
 
 def _closed_rows(service: Service) -> Iterable[tuple[str, ...]]:
@@ -81,10 +81,15 @@ def _pair(service: Service, connections: int) -> str:
 
 
 def _alone_p50(alone: Sequence[Row], model: str) -> str:
-    """By variant, of the newest version."""
+    """By variant, of the newest version: that of its fastest engine."""
     rows = [row for row in alone if row.model == model and row.batch == 1]
-    newest = [row for row in rows if row.version == rows[-1].version]
-    return ", ".join(f"{row.variant} {row.p50:.2f} ms" for row in newest)
+    newest = sorted((row for row in rows if row.version == rows[-1].version), key=lambda row: row.p50)
+    fastest = {row.variant: row for row in reversed(newest)}
+    return ", ".join(f"{name}{_by(row)} {row.p50:.2f} ms" for name, row in sorted(fastest.items()))
+
+
+def _by(row: Row) -> str:
+    return "" if row.engine == "onnxruntime" else f" by {row.engine}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

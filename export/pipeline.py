@@ -36,7 +36,7 @@ from service.bundle import (
     sha256,
     write_bundle,
 )
-from service.classifier import open_session
+from service.session import open_session
 from train.checkpoint import (
     FILE_NAME,
     Checkpoint,

@@ -8,9 +8,10 @@ import numpy as np
 from export import card, gates
 from export.record import check_card, check_facts, check_gates, check_graph
 from service.bundle import Bundle, VariantName, read_bundle
-from service.classifier import Classifier, open_session
+from service.classifier import Classifier
 from service.errors import BundleError
 from service.imaging import decode
+from service.session import open_session
 from train.checkpoint import FILE_NAME, load_checkpoint, weights_sha256
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from loadtest.address import Address, ServerError
 from loadtest.drive import Load
 from loadtest.payloads import for_model
+from loadtest.record import ENGINE
 from loadtest.scenarios import SCENARIOS
 from loadtest.target import Target
 
@@ -120,10 +121,11 @@ def _model(address: Address, model: str) -> str:
     try:
         info: dict[str, Any] = json.loads(text)
         name, manifest, variant = info["model"], info["manifest"], info["variant"]
+        engine = info.get("engine", ENGINE)
         accuracy = manifest["variants"][variant]["accuracy"]
     except (ValueError, KeyError, TypeError):
         return model or UNKNOWN
-    return f"{name['name']} version {name['version']}, {variant} in ONNX Runtime, accuracy {accuracy:.2%}"
+    return f"{name['name']} version {name['version']}, {variant} by {engine}, accuracy {accuracy:.2%}"
 
 
 @functools.cache  # the code that runs is the one of the start, whatever is written meanwhile

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from loadtest.plots import charts_of
-from loadtest.record import Record
+from loadtest.record import ENGINE, Record
 from loadtest.scenarios import CIFAR
 from loadtest.svg import STYLE, draw
 
@@ -94,8 +94,8 @@ def _bench(record: Record) -> str:
     bench = record["bench"]
     if bench is None:
         return ""
-    names = ("model", "version", "variant", "batch", "calls", "p50", "p95", "p99", "max")
-    rows = [[row[name] for name in names] for row in bench["rows"]]
+    names = ("model", "version", "variant", "engine", "batch", "calls", "p50", "p95", "p99", "max")
+    rows = [[{"engine": ENGINE, **row}[name] for name in names] for row in bench["rows"]]
     how = escape(", ".join(f"{name}: {value}" for name, value in bench["facts"].items()))
     return f"<h2>The model alone, in process</h2>{_cost(record)}{table(names, rows)}<p>{how}</p>"
 
@@ -106,7 +106,9 @@ def _cost(record: Record) -> str:
         row
         for row in record["bench"]["rows"]
         if row["batch"] == 1
-        and model.startswith(f"{row['model']} version {row['version']}, {row['variant']} ")
+        and model.startswith(
+            f"{row['model']} version {row['version']}, {row['variant']} by {row.get('engine', ENGINE)},"
+        )
     ]
     over_http = [row for run in record["runs"][:1] for row in run["summaries"] if row["name"] == CIFAR]
     if not alone or not over_http:

@@ -19,6 +19,7 @@ FILE = "report.json"
 ANSWERED, FAILED, REFUSED = 0, 1, 2  # what became of a request
 _KEYS = {"facts", "objective", "verdict", "passed", "runs", "spread", "knee", "bench"}
 _BENCH_KEYS = {"model", "version", "variant", "batch", "calls", "p50", "p95", "p99", "max"}
+ENGINE = "onnxruntime"  # the only one that there was when records named none
 Record = dict[str, Any]
 
 

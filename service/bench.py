@@ -1,7 +1,7 @@
 """`python -m service.bench`: how long the models alone take, called in this process, without HTTP.
 
-Prints a table of milliseconds a call by model, variant and batch size; `--json FILE` keeps it for a load
-test's report, so that the cost of all that is around the model can be seen.
+Prints a table of milliseconds a call by model, variant, engine and batch size; `--json FILE` keeps it for a
+load test's report, so that the cost of all that is around the model can be seen.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from service.bundle import Bundle, read_bundle
 from service.classifier import Classifier
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
+from service.session import engines_that_may_gain
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Row:
     model: str
     version: str
     variant: str
+    engine: str
     batch: int
     calls: int
     p50: float
@@ -90,32 +92,37 @@ def _check_writable(file: Path) -> None:
 
 
 def measure_bundles(bundles: Iterable[Bundle], batches: Sequence[int], calls: int) -> Iterator[Row]:
-    """Time each variant of each bundle at each batch size, by one thread; what can't be loaded is logged."""
+    """Time each variant of each bundle at each batch size, by one thread of each engine that may gain here.
+
+    What can't be loaded is logged.
+    """
     for bundle in bundles:
         for variant in bundle.manifest.variants:
-            try:
-                classifier = Classifier(bundle, variant)
-            except BundleError as error:  # such as integers that this CPU computes wrong
-                logger.warning("%s; left out", error)
-                continue
-            yield from (_measure(classifier, batch, calls) for batch in batches)
+            for engine in engines_that_may_gain(variant):
+                try:
+                    classifier = Classifier(bundle, variant, engine=engine)
+                except BundleError as error:  # such as integers that this CPU computes wrong
+                    logger.warning("%s; left out", error)
+                    continue
+                yield from (_measure(classifier, batch, calls) for batch in batches)
 
 
 def describe(rows: Iterable[Row]) -> Iterator[str]:
     """The table, a line each."""
-    yield f"{'milliseconds':<16}{'variant':<9}{'batch':>5}{'calls':>8}" + "".join(
+    yield f"{'milliseconds':<16}{'variant':<9}{'engine':<12}{'batch':>5}{'calls':>8}" + "".join(
         f"{name:>9}" for name in ("p50", "p95", "p99", "max")
     )
     for row in rows:
         times = "".join(f"{value:>9.3f}" for value in (row.p50, row.p95, row.p99, row.max))
-        yield f"{f'{row.model}/{row.version}':<16}{row.variant:<9}{row.batch:>5}{row.calls:>8}{times}"
+        what = f"{f'{row.model}/{row.version}':<16}{row.variant:<9}{row.engine:<12}"
+        yield f"{what}{row.batch:>5}{row.calls:>8}{times}"
 
 
 def _measure(classifier: Classifier, batch: int, calls: int) -> Row:
     times = _time_calls(classifier, _pictures(classifier, batch), calls)
     p50, p95, p99 = (_percentile(times, share) for share in (0.5, 0.95, 0.99))
     manifest = classifier.manifest
-    where = (manifest.name, manifest.version, classifier.variant_name)
+    where = (manifest.name, manifest.version, classifier.variant_name, classifier.engine)
     return Row(*where, batch, calls, p50, p95, p99, times[-1])
 
 

@@ -1,18 +1,16 @@
-"""uint8 pixels in, calibrated probabilities out: one bundle's graph in ONNX Runtime."""
+"""uint8 pixels in, calibrated probabilities out: one bundle's graph, computed by one engine."""
 
 import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from service import imaging
 from service.bundle import Bundle, Manifest, Variant, VariantName
 from service.errors import BundleError
+from service.session import EngineName, open_session
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +24,13 @@ class Classifier:
     """A warm session. `predict` may be called from several threads at once."""
 
     def __init__(
-        self, bundle: Bundle, variant: VariantName = "fp32", threads: int = 1, most_threads: int = 1
+        self,
+        bundle: Bundle,
+        variant: VariantName = "fp32",
+        threads: int = 1,
+        engine: EngineName = "onnxruntime",
     ) -> None:
-        """Load the variant's graph, to be computed by `threads` or `most_threads`, and check it.
+        """Load the variant's graph, to be computed by `threads` of an engine, and check it.
 
         Raises:
             BundleError: it can't be loaded, or does not agree with its golden pictures or class names.
@@ -37,12 +39,11 @@ class Classifier:
         self.variant_name: VariantName = variant
         self.variant: Variant = bundle.manifest.variants[variant]
         self.examples = bundle.golden.pictures  # PNG files
+        self.engine: EngineName = engine
         self.most_threads = threads
-        self._session = self._wide_session = open_session(bundle.graph(variant), threads)
+        self._session = self._wide_session = open_session(bundle.graph(variant), threads, engine)
         self._check_golden(bundle)
         self._check_class_names(bundle)
-        if most_threads > threads:
-            self._widen(bundle, most_threads)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -62,11 +63,18 @@ class Classifier:
         probabilities: NDArray[np.float32] = session.run(["probabilities"], {"images": images})[0]
         return probabilities
 
-    def _widen(self, bundle: Bundle, threads: int) -> None:
-        """Load the graph once more, for more threads; where there is no room for them, do without."""
+    def widen(self, bundle: Bundle, threads: int) -> None:
+        """Load the graph once more, for more threads; where there is no room for them, do without.
+
+        Args:
+            bundle: the one that it was made of.
+            threads: that are to compute where `predict` is asked to be wide.
+        """
+        if threads <= self.most_threads:
+            return
         try:
             # How many threads compute is a session's, not a call's, and each has its weights in memory.
-            self._wide_session = open_session(bundle.graph(self.variant_name), threads)
+            self._wide_session = open_session(bundle.graph(self.variant_name), threads, self.engine)
             self._check_golden(bundle, wide=True)
         except BundleError as error:
             logger.warning("%s; it is not computed with more threads", error)
@@ -102,50 +110,6 @@ class Classifier:
                 f"bundle {str(bundle.folder)!r}, {self.variant_name}: its graph does not name the "
                 "class_names of its manifest in their order; export again"
             )
-
-
-def open_classifier(
-    bundle: Bundle, wanted: VariantName | Literal["auto"], threads: int = 1, most_threads: int = 1
-) -> Classifier:
-    """The variant asked for; with "auto", int8 where there is one that this CPU computes right, else fp32.
-
-    Raises:
-        BundleError: the variant does not exist or does not agree with its golden pictures.
-    """
-    if wanted != "auto" and wanted not in bundle.manifest.variants:
-        there = ", ".join(bundle.manifest.variants)
-        raise BundleError(f"bundle {str(bundle.folder)!r} has no variant {wanted!r}: it has {there}")
-    if wanted != "auto":
-        return Classifier(bundle, wanted, threads, most_threads)
-    if "int8" in bundle.manifest.variants:
-        try:
-            return Classifier(bundle, "int8", threads, most_threads)
-        except BundleError as error:
-            if "fp32" not in bundle.manifest.variants:
-                raise
-            logger.warning("%s; fp32 answers instead", error)
-    return Classifier(bundle, "fp32", threads, most_threads)
-
-
-def open_session(graph: Path | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A session that computes in the calling thread and threads - 1 others; several may call it at once.
-
-    Raises:
-        BundleError: ONNX Runtime can't load the file.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that wait for work by spinning take the CPUs from all that runs beside.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.inter_op_num_threads = 1
-    # Memory patterns are kept for each batch size seen, and batches come in all sizes.
-    options.enable_mem_pattern = False
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exceptions share no base class
-        name = repr(str(graph)) if isinstance(graph, Path) else "the model"
-        raise BundleError(f"{name} is no graph that ONNX Runtime can load: {error}") from error
 
 
 def top_k(probabilities: NDArray[np.float32], k: int) -> Sequence[int]:

@@ -1,10 +1,11 @@
-"""How many CPUs this process may really use: the fewer of its affinity and its container's quota."""
+"""The CPUs that this process may use: how many, by its affinity and its container's quota, and which kind."""
 
 import math
 import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 def usable_cpus(cgroup: Path = _CGROUP) -> int:
@@ -24,3 +25,12 @@ def _quota(cgroup: Path) -> int | None:
         return math.ceil(int(quota) / int(period)) if int(quota) > 0 else None
     except (OSError, ValueError):  # no such files, or the word "max"
         return None
+
+
+def cpu_has(extension: str, cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether the CPU has an extension, by Linux's name, such as "amx_int8"; False where nobody can tell."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return False
+    return any(line.startswith("flags") and extension in line.split() for line in lines)

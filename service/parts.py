@@ -44,6 +44,7 @@ def build_parts(settings: Settings, version: str, place: Place | None = None) ->
         settings.variant,
         settings.threads,
         settings.most_threads if place.could_use(settings.most_threads) else settings.threads,
+        settings.engine,
     )
     for one in registry:
         metrics.models.labels(one.manifest.name, one.manifest.version, one.variant_name).set(1)

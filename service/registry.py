@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from service.bundle import VariantName, read_bundle
-from service.classifier import Classifier, open_classifier
+from service.choice import open_classifier
+from service.classifier import Classifier
 from service.errors import BundleError, UnknownModel
+from service.session import EngineName
 from service.settings import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ def load_registry(
     variant: VariantName | Literal["auto"] = "auto",
     threads: int = 1,
     most_threads: int = 1,
+    engine: EngineName | Literal["auto"] = "auto",
 ) -> Registry:
     """Load artifacts/<model>/<version>/; a bundle that can't be served is logged and left out.
 
@@ -91,14 +94,14 @@ def load_registry(
     failures: list[Failure] = []
     for folder in folders:
         try:
-            classifier = open_classifier(read_bundle(folder), variant, threads, most_threads)
+            classifier = open_classifier(read_bundle(folder), variant, threads, most_threads, engine)
         except BundleError as error:
             logger.error("%s", error)  # noqa: TRY400 - the message says it all
             failures.append(Failure(folder.parent.name, folder.name, error.message))
             continue
         classifiers.setdefault(folder.parent.name, {})[folder.name] = classifier
-        where = (folder.parent.name, folder.name, classifier.variant_name)
-        logger.info("loaded %s/%s in %s: its golden pictures agree", *where)
+        where = (folder.parent.name, folder.name, classifier.variant_name, classifier.engine)
+        logger.info("loaded %s/%s in %s by %s: its golden pictures agree", *where)
     if not classifiers:
         more = f" (and so with {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise BundleError(f"no model can be served: {failures[0].reason}{more}")

@@ -14,6 +14,7 @@ from service.classifier import Classifier, prediction_set, top_k
 from service.errors import ImageError, ServiceError
 from service.lifecycle import Lifecycle
 from service.registry import Registry
+from service.session import EngineName
 
 _DECIMALS = 6  # float32 holds about 7; more would be noise
 
@@ -201,6 +202,7 @@ class ModelSummary(_Answer):
     architecture: str
     classes: int
     variant: VariantName
+    engine: EngineName = Field(description="what computes it")
     accuracy: float = Field(description="share, on the data set's test pictures")
     default: bool
 
@@ -214,6 +216,7 @@ class ModelSummary(_Answer):
             architecture=manifest.architecture,
             classes=len(manifest.class_names),
             variant=classifier.variant_name,
+            engine=classifier.engine,
             accuracy=classifier.variant.accuracy,
             default=default,
         )
@@ -232,17 +235,22 @@ class ModelList(_Answer):
 
 
 class ModelInfo(_Answer):
-    """A model's manifest, and which of its variants answers."""
+    """A model's manifest, and which of its variants answers by which engine."""
 
     model: ModelName
     variant: VariantName
+    engine: EngineName
     manifest: Manifest
 
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
         """Show all that is known of `classifier`."""
-        manifest = classifier.manifest
-        return cls(model=ModelName.of(classifier), variant=classifier.variant_name, manifest=manifest)
+        return cls(
+            model=ModelName.of(classifier),
+            variant=classifier.variant_name,
+            engine=classifier.engine,
+            manifest=classifier.manifest,
+        )
 
 
 class FailedModel(_Answer):

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.bundle import VariantName
 from service.cpus import usable_cpus
 from service.imaging import DEFAULT_LIMITS, Limits
+from service.session import EngineName
 
 PREFIX = "GLIMPSE_"
 
@@ -50,6 +51,11 @@ class Settings(BaseSettings):
     )
     variant: Literal["auto", VariantName] = Field(
         "auto", description="fp32, int8, or auto: int8 where this CPU computes it right"
+    )
+    engine: Literal["auto", EngineName] = Field(
+        "auto",
+        description="what computes: ONNX Runtime, the same by AMX, OpenVINO's plugin, or auto: the fastest "
+        "that computes right",
     )
     workers: int = Field(
         default_factory=lambda: min(usable_cpus(), _MOST_WORKERS),

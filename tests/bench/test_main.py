@@ -43,7 +43,7 @@ def test_tables_have_each_kind_of_call(folder: Path) -> None:
     for kind in ("form | 1", "form | 16", "form | 64", "bare body | 16", "batch of 32 | 1", "phone | 20/s"):
         assert f"| cnn | {kind} |" in text
     for variant in ("fp32", "int8"):
-        assert f" | {variant} | 16 | 3 |" in text
+        assert f" | {variant} | onnxruntime | 16 | 3 |" in text
     assert "machine: " in text
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from service.bundle import Bundle, VariantName, read_bundle
-from service.classifier import Classifier, open_classifier
+from service.choice import open_classifier
+from service.classifier import Classifier
 from service.imaging import DEFAULT_LIMITS
 from tests.support import newest
 

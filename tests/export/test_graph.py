@@ -15,7 +15,7 @@ from export.confidence import Scaling
 from export.gates import GateError, GateLog, Limits, check_independence, check_parity, check_structure
 from export.graph import FromPixels, describe, finish, trace_from_pixels, trace_network
 from export.quantize import quantize
-from service.classifier import open_session
+from service.session import open_session
 from tests.support import ROOT
 from train.networks import NetworkError, build_network
 

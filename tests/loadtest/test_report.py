@@ -23,7 +23,14 @@ KNEE = [
     {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 8.0, "failed": 0.1, "holds": False},
     {"rate": 20.0, "p50": 1.0, "p95": 2.0, "p99": 10.0, "failed": 0.3, "holds": False},
 ]
-BENCH = {"model": "cnn", "version": "0", "variant": "int8", "batch": 1, "calls": 1000} | {
+BENCH = {
+    "model": "cnn",
+    "version": "0",
+    "variant": "int8",
+    "engine": "onnxruntime",
+    "batch": 1,
+    "calls": 1000,
+} | {
     "p50": 0.2,
     "p95": 0.3,
     "p99": 0.4,
@@ -84,7 +91,7 @@ def test_facts_a_reader_needs_are_there(report: Path, fact: str) -> None:
 
 def test_facts_name_model_variant_and_mix(report: Path) -> None:
     facts = read_record(report)["facts"]
-    assert re.match(r"cnn version \w+, (fp32|int8) in ONNX Runtime, accuracy", facts["model"])
+    assert re.match(r"cnn version \w+, (fp32|int8) by \w+, accuracy", facts["model"])
     assert "90% PNG of 32x32" in facts["scenario"]
     assert "ONNX Runtime" in facts["service"]
 

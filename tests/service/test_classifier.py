@@ -10,9 +10,11 @@ import pytest
 from onnxruntime import InferenceSession
 
 from service.bundle import Bundle, VariantName, read_bundle
-from service.classifier import Classifier, open_classifier, open_session, prediction_set, top_k
+from service.choice import open_classifier
+from service.classifier import Classifier, prediction_set, top_k
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
+from service.session import EngineName, open_session
 from tests.service.test_bundle import make_manifest
 from tests.support import ROOT, newest
 
@@ -53,7 +55,8 @@ def threads() -> int:
 @pytest.mark.parametrize("variant", ["fp32", "int8"])
 def test_answer_does_not_depend_on_the_threads(bundle: Bundle, variant: VariantName) -> None:
     before = threads()
-    classifier = Classifier(bundle, variant, threads=1, most_threads=3)
+    classifier = Classifier(bundle, variant)
+    classifier.widen(bundle, 3)
     assert threads() == before + 2
     pictures = np.stack([classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures])
     answers = classifier.predict(pictures)
@@ -63,10 +66,10 @@ def test_answer_does_not_depend_on_the_threads(bundle: Bundle, variant: VariantN
 def test_model_that_gets_no_more_threads_does_without(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def open_narrow(graph: Path, threads: int = 1) -> InferenceSession:
+    def open_narrow(graph: Path, threads: int, engine: EngineName) -> InferenceSession:
         if threads > 1:
             raise BundleError("no thread can be started")
-        return open_session(graph, threads)
+        return open_session(graph, threads, engine)
 
     monkeypatch.setattr("service.classifier.open_session", open_narrow)
     classifier = open_classifier(bundle, "auto", threads=1, most_threads=2)

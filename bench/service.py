@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from bench.at_rate import call_at
 from bench.figures import Closed, Memory, Open, Round, Service
 from chaos import processes
 from chaos.lab import Lab, Subject
 from loadtest import pictures
 from loadtest.address import ServerError
-from loadtest.drive import Load, drive
-from loadtest.results import percentile
-from service.tune.calls import CallError, Timed, bare, call, form
+from loadtest.payloads import build_payloads
+from loadtest.scenarios import SCENARIOS
+from loadtest.schedule import draw_arrivals
+from service.tune.calls import CallError, Timed, bare, call, form, post
 
 FORM, BARE, BATCH = "form", "bare body", "batch of 32"
 _A_BATCH = 32
@@ -50,7 +52,7 @@ def measure_service(lab: Lab, model: str, rounds: int, seconds: float, requests:
         opened = []
         for scenario, rate in _RATES:
             say(f"{model}: {scenario} at {rate:g}/s")
-            opened.append(_open(subject, scenario, rate, seconds))
+            opened.append(_open(url, scenario, rate, seconds))
         say(f"{model}: {requests:,} requests")
         return Service(model, ready, closed, opened, _fill(subject, requests))
 
@@ -92,18 +94,19 @@ def _round(timed: Timed, kind: str) -> Round:
     return Round(len(timed.times), pictures_a_call * timed.rate, *times)
 
 
-def _open(subject: Subject, scenario: str, rate: float, seconds: float) -> Open:
-    measured = drive(subject.address, Load(rate, seconds, scenario))
-    if wrong := [one.error for one in measured.timed if one.error is not None]:
-        raise ServerError(f"{len(wrong)} requests of {scenario!r} failed, the first: {wrong[0]}")
-    times = sorted(one.milliseconds for one in measured.timed)
-    return Open(
-        scenario,
-        rate,
-        len(times),
-        measured.refused,
-        *(percentile(times, share) for share in (0.5, 0.95, 0.99)),
+def _open(url: str, scenario: str, rate: float, seconds: float) -> Open:
+    """Those that a load test sends, at the moments at which it sends them, but from a lighter generator."""
+    weights = SCENARIOS[scenario].weights
+    requests = {
+        kind: [post(one.path, one.content_type, one.body) for one in payloads]
+        for kind, payloads in build_payloads(weights).items()
+    }
+    arrivals = draw_arrivals(weights, rate, seconds)
+    timed = call_at(
+        url, [(one.due, requests[one.kind][int(one.pick * len(requests[one.kind]))]) for one in arrivals]
     )
+    times = (timed.percentile(share) for share in (0.5, 0.95, 0.99))
+    return Open(scenario, rate, len(timed.times), timed.refused, *times)
 
 
 def _fill(subject: Subject, requests: int) -> Memory:

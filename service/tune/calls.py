@@ -47,15 +47,16 @@ def form(path: str, field: str, pictures: Sequence[bytes]) -> bytes:
     head = f'Content-Disposition: form-data; name="{field}"; filename="picture"\r\n\r\n'
     parts = b"".join(f"--{_BOUNDARY}\r\n{head}".encode() + picture + b"\r\n" for picture in pictures)
     body = parts + f"--{_BOUNDARY}--\r\n".encode()
-    return _post(path, f"multipart/form-data; boundary={_BOUNDARY}", body)
+    return post(path, f"multipart/form-data; boundary={_BOUNDARY}", body)
 
 
 def bare(path: str, picture: bytes) -> bytes:
     """A request that posts a PNG file as it is."""
-    return _post(path, "image/png", picture)
+    return post(path, "image/png", picture)
 
 
-def _post(path: str, content_type: str, body: bytes) -> bytes:
+def post(path: str, content_type: str, body: bytes) -> bytes:
+    """A request that posts a body as it is."""
     return (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         f"Content-Type: {content_type}\r\n\r\n"

@@ -1,7 +1,10 @@
 """Encoded pictures in, probabilities out: usual ones in turns of the event loop, large ones decoded apart."""
 
-from collections.abc import Awaitable, Callable
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,12 +17,20 @@ from service.metrics import Metrics
 from service.sandbox import Sandbox
 from service.settings import Settings
 from service.trace import Trace
-from service.turn import Classified, Light, Pixels, Probabilities, Together
+from service.turn import LONGEST_TURN, Classified, Light, Pixels, Probabilities, Together
 
 # Megapixels of PNG, about 20 ms of decoding: what takes longer would make the pictures behind it late.
 _LIGHT_WORK = 1.0
 _HEAVY_WAITS = 20  # times as long as light work
-_PICTURES_A_TURN = 4  # of a batch's inference, so that others get their turn in between
+# Pictures of a batch, about 4 ms of them with two threads and with one.
+_WIDE_TURN, _NARROW_TURN = 8, 4
+
+
+class _Heavy(NamedTuple):
+    """A picture that is not to be decoded in a turn; its header may be known to be sound."""
+
+    data: bytes
+    is_header_read: bool
 
 
 class Engine:
@@ -55,7 +66,7 @@ class Engine:
         try:
             classified = await self.light.share(self._together(classifier), Light(data, trace), trace)
         except HeavyImage as heavy:
-            pixels = await self._decode_apart(classifier, data, heavy, trace)
+            pixels = await self._decode_apart(classifier, _Heavy(data, heavy.is_header_read), trace)
             infer = partial(self._infer, classifier, pixels[None], trace)
             rows = await self.light.run(infer, trace, admitted=True)
             classified = Classified(pixels, rows[0])
@@ -80,21 +91,41 @@ class Engine:
         Raises:
             Overloaded: too much is waiting.
         """
-        decoded: list[Pixels | ImageError] = []
-        for index, data in enumerate(pictures):
+        waiting = deque(pictures)
+        answers: list[Probabilities | ImageError] = []
+        while waiting:
             await go_on()
-            decoded.append(await self._decode(classifier, data, trace, admitted=index > 0))
-        images = [pixels for pixels in decoded if not isinstance(pixels, ImageError)]
-        rows: list[Probabilities] = []
-        for start in range(0, len(images), _PICTURES_A_TURN):
-            await go_on()
-            part = np.stack(images[start : start + _PICTURES_A_TURN])
-            infer = partial(self._infer, classifier, part, trace)
-            rows += list(await self.light.run(infer, trace, admitted=True))
-        for probabilities in rows:
-            self._count(classifier, probabilities)
-        answers = iter(rows)
-        return [one if isinstance(one, ImageError) else next(answers) for one in decoded]
+            decode = partial(
+                _decode_some, classifier, self._limits, waiting, self._most_a_turn(classifier), trace
+            )
+            some = await self.light.run(decode, trace, admitted=len(answers) > 0)
+            decoded: list[Pixels | ImageError] = []
+            for one in some:
+                if isinstance(one, _Heavy):
+                    await go_on()
+                    admitted = len(answers) + len(decoded) > 0
+                    decoded.append(await self._decode_heavy(classifier, one, trace, admitted=admitted))
+                else:
+                    decoded.append(one)
+            answers += await self._infer_some(classifier, decoded, trace)
+        for answer in answers:
+            if not isinstance(answer, ImageError):
+                self._count(classifier, answer)
+        return answers
+
+    def _most_a_turn(self, classifier: Classifier) -> int:
+        """Of a batch's pictures, so that others get their turns in between."""
+        return _WIDE_TURN if self._place.may_use(classifier.most_threads) else _NARROW_TURN
+
+    async def _infer_some(
+        self, classifier: Classifier, decoded: list[Pixels | ImageError], trace: Trace
+    ) -> list[Probabilities | ImageError]:
+        images = [one for one in decoded if not isinstance(one, ImageError)]
+        rows: Iterator[Probabilities] = iter(())
+        if images:
+            infer = partial(self._infer, classifier, np.stack(images), trace)
+            rows = iter(await self.light.run(infer, trace, admitted=True))
+        return [one if isinstance(one, ImageError) else next(rows) for one in decoded]
 
     def _together(self, classifier: Classifier) -> Together:
         """How to classify some pictures in one turn: always the same object, by which turns are shared."""
@@ -104,29 +135,23 @@ class Engine:
             )
         return self._shared[classifier]
 
-    async def _decode(
-        self, classifier: Classifier, data: bytes, trace: Trace, *, admitted: bool
+    async def _decode_heavy(
+        self, classifier: Classifier, picture: _Heavy, trace: Trace, *, admitted: bool
     ) -> Pixels | ImageError:
-        work = partial(_decode_light, classifier, self._limits, data, trace)
         try:
-            return await self.light.run(work, trace, admitted=admitted)
-        except HeavyImage as heavy:
-            try:
-                return await self._decode_apart(classifier, data, heavy, trace, admitted=admitted)
-            except ImageError as error:
-                return error
+            return await self._decode_apart(classifier, picture, trace, admitted=admitted)
         except ImageError as error:
             return error
 
     async def _decode_apart(
-        self, classifier: Classifier, data: bytes, heavy: HeavyImage, trace: Trace, *, admitted: bool = False
+        self, classifier: Classifier, picture: _Heavy, trace: Trace, *, admitted: bool = False
     ) -> Pixels:
         size = classifier.manifest.input
 
         def work() -> Pixels:
             with trace.stage("decode"):
                 return self._sandbox.decode(
-                    data, size.height, size.width, is_header_read=heavy.is_header_read
+                    picture.data, size.height, size.width, is_header_read=picture.is_header_read
                 )
 
         with self._place.with_heavy():
@@ -150,3 +175,20 @@ class Engine:
 def _decode_light(classifier: Classifier, limits: Limits, data: bytes, trace: Trace) -> Pixels:
     with trace.stage("decode"):
         return classifier.decode(data, limits, most_work=_LIGHT_WORK)
+
+
+def _decode_some(
+    classifier: Classifier, limits: Limits, waiting: deque[bytes], most: int, trace: Trace
+) -> list[Pixels | ImageError | _Heavy]:
+    """What becomes of the pictures in front, as many as fit into a turn, which wait no longer."""
+    decoded: list[Pixels | ImageError | _Heavy] = []
+    end = time.perf_counter() + LONGEST_TURN
+    while waiting and len(decoded) < most and time.perf_counter() < end:
+        data = waiting.popleft()
+        try:
+            decoded.append(_decode_light(classifier, limits, data, trace))
+        except HeavyImage as heavy:
+            decoded.append(_Heavy(data, heavy.is_header_read))
+        except ImageError as error:
+            decoded.append(error.with_traceback(None))  # which would hold this frame, and with it all others
+    return decoded

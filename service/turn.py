@@ -12,7 +12,7 @@ from service.trace import Trace
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
-_LONGEST_TURN = 0.005  # seconds of pictures done together
+LONGEST_TURN = 0.005  # seconds of pictures done together
 _SMOOTHING = 0.05  # weight of the newest inference in the mean of a picture's
 
 
@@ -39,13 +39,13 @@ class Together:
         """Take how the model's pixels (height, width, 3) and its probabilities (N, classes) are had."""
         self._decode_one = decode
         self._predict = predict
-        self._infer_seconds = _LONGEST_TURN  # of one picture; not known yet: the first has a turn alone
+        self._infer_seconds = LONGEST_TURN  # of one picture; not known yet: the first has a turn alone
 
     def __call__(self, waiting: Iterator[Light]) -> list[Classified | Exception]:
         """Decode some, then have the model read its weights once for all that can be: what became of each."""
         decoded: list[Pixels | Exception] = []
         ready: list[tuple[Trace, float]] = []
-        end = time.perf_counter() + _LONGEST_TURN
+        end = time.perf_counter() + LONGEST_TURN
         for light in waiting:
             decoded.append(self._decode(light))
             now = time.perf_counter()

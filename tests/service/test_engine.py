@@ -11,7 +11,7 @@ import pytest
 
 from service.app import VERSION
 from service.board import Board, Place
-from service.errors import UndecodableImage, UnsupportedFormat
+from service.errors import ImageError, UndecodableImage, UnsupportedFormat
 from service.parts import Parts, build_parts
 from service.settings import Settings
 from service.trace import Trace
@@ -72,6 +72,45 @@ def test_times_of_a_shared_turn_add_up_to_what_each_waited(parts: Parts) -> None
     first, *_, last = (sum(trace.stages.values()) for trace in traces)
     assert first == pytest.approx(last, rel=0.5)
     assert len({trace.stages["infer"] for trace in traces}) < len(traces)
+
+
+async def go_on() -> None:
+    """Whoever sent a batch is there, and patient."""
+
+
+def test_batch_is_answered_in_order_whatever_its_pictures(parts: Parts) -> None:
+    classifier = parts.registry.get()
+    cat, ship = ((PICTURES / f"{name}.png").read_bytes() for name in ("cat", "ship"))
+    heavy = encode(gradient(1500, 1500))
+    batch = [cat, b"no picture", heavy, cat[:1000], ship] * 3
+
+    async def send() -> list[Probabilities | ImageError]:
+        return await parts.engine.classify_batch(classifier, batch, Trace(), go_on)
+
+    answers = asyncio.run(send())
+    for picture, answer in zip(batch, answers, strict=True):
+        alone = classify(parts, [cat, picture])[0][1]
+        if isinstance(alone, Classified):
+            assert isinstance(answer, np.ndarray)
+            assert np.allclose(answer, alone.probabilities, atol=1e-5)
+        else:
+            assert type(answer) is type(alone)
+
+
+def test_batch_that_takes_long_to_decode_leaves_turns_to_others(parts: Parts) -> None:
+    """A picture that comes while some are decoded is answered before all are."""
+    classifier, small, large = parts.registry.get(), encode(gradient()), encode(gradient(900, 900))
+
+    async def send() -> bool:
+        batch = parts.engine.classify_batch(classifier, [large] * 20, Trace(), go_on)
+        sent = asyncio.create_task(batch)
+        await asyncio.sleep(0)
+        await parts.engine.classify(classifier, small, Trace())
+        is_before = not sent.done()
+        await sent
+        return is_before
+
+    assert asyncio.run(send())
 
 
 def pictures_a_turn(parts: Parts, pictures: list[bytes], monkeypatch: pytest.MonkeyPatch, naps: float) -> int:
@@ -168,9 +207,6 @@ def test_model_computes_with_more_threads_while_the_other_worker_has_nothing_to_
 
     monkeypatch.setattr(classifier, "predict", noted)
 
-    async def go_on() -> None:
-        pass
-
     async def send() -> None:
         await parts.engine.classify(classifier, small, Trace())
         await parts.engine.classify_batch(classifier, [small] * 5, Trace(), go_on)
@@ -178,4 +214,4 @@ def test_model_computes_with_more_threads_while_the_other_worker_has_nothing_to_
     other.note_light(int(is_beside_others))
     time.sleep(0.01)
     asyncio.run(send())
-    assert widths == [not is_beside_others] * 3
+    assert widths == ([False] * 3 if is_beside_others else [True] * 2)

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from numpy.typing import NDArray
 
+from service.descriptions import ClassList, ExampleList, Health, ModelInfo, ModelList, Status
 from service.documented import REQUEST_ID, failures
 from service.doors import OPEN_PATHS
 from service.errors import Overloaded, Unauthorized, UnsupportedFormat
@@ -17,16 +18,10 @@ from service.routes.page import service_info
 from service.schemas import (
     BatchClassification,
     Classification,
-    ClassList,
     DetailedClassification,
     ErrorAnswer,
-    ExampleList,
-    Health,
-    ModelInfo,
-    ModelList,
     ModelName,
     ShortClassification,
-    Status,
     data_url,
 )
 

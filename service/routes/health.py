@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.descriptions import Health, Status
 from service.documented import failures
 from service.parts import parts_of
-from service.schemas import Health, Status
 
 router = APIRouter(tags=["service"], responses=failures())
 

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Request
 
+from service.descriptions import ClassList, ModelInfo, ModelList
 from service.documented import failures
 from service.errors import UnknownModel, WrongArgument
 from service.parts import parts_of
 from service.routes.asked import CHOOSES_MODEL, classifier_of
-from service.schemas import ClassList, ModelInfo, ModelList
 
 _FAILURES = failures(UnknownModel(), WrongArgument())
 

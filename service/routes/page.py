@@ -8,12 +8,12 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from service.descriptions import ExampleList, ServiceInfo
 from service.documented import failures
 from service.doors import PAGE_FILES
 from service.errors import UnknownModel, WrongArgument
 from service.parts import parts_of
 from service.routes.asked import CHOOSES_MODEL, classifier_of
-from service.schemas import ExampleList, ServiceInfo
 
 router = APIRouter(tags=["service"], responses=failures())
 examples_router = APIRouter(tags=["models"])

@@ -112,7 +112,9 @@ def test_spread_is_least_median_and_most_of_the_runs(report: Path) -> None:
 def test_cost_of_http_is_shown_beside_the_model_alone(report: Path) -> None:
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "The model alone, in process" in page
-    assert ("and the model alone 0.20 ms" in page) == ("int8" in read_record(report)["facts"]["model"])
+    assert ("and the model alone 0.20 ms" in page) == (
+        "int8 by onnxruntime" in read_record(report)["facts"]["model"]
+    )
     assert "machine: a &lt;fast&gt; one" in page
 
 

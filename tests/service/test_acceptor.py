@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import itertools
 import os
 import socket
@@ -152,3 +153,36 @@ def test_connections_that_end_after_a_worker_has_closed_do_not_count(
         return of_each(board)
 
     assert asyncio.run(close_first()) == []
+
+
+def test_connection_that_can_not_be_served_is_closed_and_counts_no_more(
+    listening: socket.socket, board: Board
+) -> None:
+    """As when there is no memory for it; what went wrong is the event loop's to log."""
+    acceptor, told = Acceptor(listening, board, 0), list[str]()
+    outcomes = iter([MemoryError("none left"), None])
+
+    class Connection(asyncio.Protocol):
+        def __init__(self) -> None:
+            if (error := next(outcomes)) is not None:
+                raise error
+
+    def refused_at_once(client: socket.socket) -> bool:
+        client.settimeout(5)
+        return client.recv(1) == b""
+
+    async def connect_twice() -> tuple[bool, list[int]]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(repr(context.get("exception"))))
+        acceptor.start(Connection)
+        try:
+            with socket.create_connection(listening.getsockname()) as client:
+                is_refused = await asyncio.to_thread(refused_at_once, client)
+            with connected(listening, 1):
+                return is_refused, await taken(board, 1)
+        finally:
+            acceptor.close()
+
+    assert asyncio.run(connect_twice()) == (True, [1])
+    gc.collect()
+    assert told == ["MemoryError('none left')"]

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -18,8 +18,11 @@ from httptools import HttpParserError, HttpResponseParser
 
 from service.tune.calls import CallError, Timed
 
-_CONNECTIONS = 32  # more than are ever busy, unless the service falls behind
-_PATIENCE = 30.0  # seconds without any answer, after which it is taken for hung
+# More than are busy, unless the service falls behind; few enough that each has its request before the service
+# closes it for having none (GLIMPSE_HEADER_SECONDS) at four a second or more.
+_CONNECTIONS = 32
+_PATIENCE = 30.0  # seconds from when the last was due until the service is taken for hung
+_LOOK_SECONDS = 0.5  # from one look at whether the sender is well to the next
 _PAUSE = 0.0001  # seconds between two looks for a free connection
 _CHUNK = 1 << 16
 
@@ -27,7 +30,7 @@ Requests = Sequence[tuple[float, bytes]]
 
 
 def call_at(url: str, requests: Requests) -> Timed:
-    """Send each request when it is due, whatever has become of those before.
+    """Send each request when it is due, whether or not those before have been answered.
 
     Args:
         url: of the service.
@@ -42,47 +45,60 @@ def call_at(url: str, requests: Requests) -> Timed:
         for _ in range(_CONNECTIONS):
             one = opened.enter_context(_Connection.to(host, int(port), idle))
             selector.register(one.socket, selectors.EVENT_READ, one)
-        started = time.perf_counter()
-        with _sending(requests, started, idle):
-            answers = list(_receive(selector, len(requests)))
+        sender = _Sender(requests, idle)
+        with sender.sending():
+            answers = list(_receive(selector, sender))
         times = sorted(1000 * seconds for status, seconds in answers if status == 200)
-        return Timed(times, time.perf_counter() - started, len(answers) - len(times))
+        return Timed(times, time.perf_counter() - sender.started, len(answers) - len(times))
 
 
-@contextmanager
-def _sending(requests: Requests, started: float, idle: "deque[_Connection]") -> Iterator[None]:
-    """Send what is due from a thread, which sleeps more exactly than an event loop does."""
-    stopped = threading.Event()
+class _Sender(threading.Thread):
+    """Sends what is due; a thread sleeps more exactly than an event loop does."""
 
-    def send() -> None:
-        for due, request in requests:
-            stopped.wait(max(0, started + due - time.perf_counter()))
-            while not idle and not stopped.is_set():
+    def __init__(self, requests: Requests, idle: "deque[_Connection]") -> None:
+        super().__init__(daemon=True)
+        self.requests = requests
+        self.started = time.perf_counter()
+        self.failure: OSError | None = None
+        self._idle = idle
+        self._stopped = threading.Event()
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send within this context, as far as it gets."""
+        self.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+
+    def run(self) -> None:
+        for due, request in self.requests:
+            self._stopped.wait(max(0, self.started + due - time.perf_counter()))
+            while not self._idle and not self._stopped.is_set():
                 time.sleep(_PAUSE)
-            if stopped.is_set():
+            if self._stopped.is_set():
                 return
-            idle.popleft().send(request, started + due)
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        sender.join()
+            try:
+                self._idle.popleft().send(request, self.started + due)
+            except OSError as error:
+                self.failure = error
+                return
 
 
-def _receive(selector: selectors.BaseSelector, count: int) -> Iterator[tuple[int, float]]:
+def _receive(selector: selectors.BaseSelector, sender: _Sender) -> Iterator[tuple[int, float]]:
     """The status of each answer, and the seconds from when it was due."""
-    left = count
+    left = len(sender.requests)
+    end = sender.started + sender.requests[-1][0] + _PATIENCE
     while left:
-        ready = selector.select(_PATIENCE)
-        if not ready:
-            raise CallError(f"the service gave no answer in {_PATIENCE:.0f} s")
-        for key, _ in ready:
+        for key, _ in selector.select(_LOOK_SECONDS):
             if answer := key.data.receive():
                 yield answer
                 left -= 1
+        if sender.failure is not None:
+            raise CallError(f"the service takes no more requests: {sender.failure}") from sender.failure
+        if time.perf_counter() > end:
+            raise CallError(f"the service left {left} requests without an answer for {_PATIENCE:.0f} s")
 
 
 class _Connection:
@@ -102,7 +118,11 @@ class _Connection:
             raise CallError(f"the service can't be reached: {error.strerror or error}") from error
         with connected:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            yield cls(connected, idle)
+            try:
+                yield cls(connected, idle)
+            finally:
+                with suppress(OSError):  # it is broken already
+                    connected.shutdown(socket.SHUT_RDWR)  # which ends a `send` that waits, as closing doesn't
 
     def send(self, request: bytes, due: float) -> None:
         self._due, self._body, self._is_complete = due, b"", False
@@ -111,12 +131,14 @@ class _Connection:
 
     def receive(self) -> tuple[int, float] | None:
         """Status and seconds, where the answer is complete."""
-        data = self.socket.recv(_CHUNK)
-        now = time.perf_counter()
-        if not data:
-            raise CallError("the service closed a connection while it was asked")
         try:
+            data = self.socket.recv(_CHUNK)
+            now = time.perf_counter()
+            if not data:
+                raise CallError("the service closed a connection")
             self._parser.feed_data(data)
+        except OSError as error:
+            raise CallError(f"the service broke a connection off: {error.strerror or error}") from error
         except HttpParserError as error:
             raise CallError(f"the service answers with what is no HTTP: {error}") from error
         if not self._is_complete:

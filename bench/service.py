@@ -40,7 +40,7 @@ def measure_service(lab: Lab, model: str, rounds: int, seconds: float, requests:
         say: takes a line on how it goes.
 
     Raises:
-        ServerError, LocustError: it could not be measured.
+        ServerError: it could not be measured.
     """
     settings = {**_plan(), "GLIMPSE_DEFAULT_MODEL": model}
     started = time.perf_counter()

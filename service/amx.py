@@ -1,9 +1,12 @@
 """A quantised graph in, the same network written so that ONNX Runtime multiplies its integers by AMX out.
 
-ONNX Runtime (1.31 and 1.32) has two ways to compute a quantised convolution. Weights with the zero point 0
+ONNX Runtime has two ways to compute a quantised convolution. Weights with the zero point 0
 take kernels that know AVX-512 VNNI but not AMX; all others are multiplied as matrices, and those kernels know
 AMX. So the weights' integers and their zero points are moved down by one: the differences of the two, and so
 every sum of products and every answer, stay what they were, to the bit.
+
+Measured with ONNX Runtime 1.31 (docs/performance.md#engines); whether another gains from it is timed at each
+start.
 """
 
 from collections import Counter
@@ -35,37 +38,44 @@ _PACKAGE = "glimpse.onnx"
 def shift_weights(graph: bytes) -> bytes:
     """The graph with all int8 weights one less, and their zero points at -1 instead of 0.
 
-    Left as they are: weights of which one is -128 already, whose zero point is another, or which others read
-    too.
+    Left as they are: weights of which one is -128 already, which have no zero point or another one, and those
+    that, or whose zero point, another node reads too.
 
     Args:
-        graph: an ONNX file in QDQ form with its weights inside.
+        graph: an ONNX file in QDQ form with its weights inside, as raw data.
 
     Raises:
+        ValueError: none of its weights can be moved, as in a graph that computes in float.
         google.protobuf.message.DecodeError: it is no ONNX file.
     """
     model: Any = _classes()["Model"].FromString(graph)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     readers = Counter(name for node in model.graph.node for name in node.input)
+    moved = 0
     for node in model.graph.node:
         if node.op_type != "DequantizeLinear" or not all(name in tensors for name in node.input):
             continue
-        if len(node.input) == 3 and all(readers[name] == 1 for name in node.input):  # with a zero point
-            _shift(tensors[node.input[0]], tensors[node.input[2]])
+        weights, *_, zero_point = node.input
+        if len(node.input) == 3 and readers[weights] == readers[zero_point] == 1:
+            moved += _shift(tensors[weights], tensors[zero_point])
+    if not moved:
+        raise ValueError("it has no 8-bit weights that can be moved by one")
     shifted: bytes = model.SerializeToString()
     return shifted
 
 
-def _shift(weights: Any, zero_point: Any) -> None:  # noqa: ANN401 - classes that protobuf makes at run time
+def _shift(weights: Any, zero_point: Any) -> bool:  # noqa: ANN401 - classes that protobuf makes at run time
+    """Whether they could be moved."""
     if weights.data_type != _INT8 or not weights.raw_data:
-        return
+        return False
     integers = np.frombuffer(weights.raw_data, np.int8)
     zeros = zero_point.int32_data or np.frombuffer(zero_point.raw_data, np.int8)
-    if integers.min() == _LEAST or any(zeros):
-        return
+    if integers.min() == _LEAST or len(zeros) == 0 or any(zeros):
+        return False
     weights.raw_data = (integers - 1).tobytes()
     zero_point.raw_data = np.full(len(zeros), -1, np.int8).tobytes()
     del zero_point.int32_data[:]
+    return True
 
 
 @cache

@@ -102,7 +102,7 @@ def measure_bundles(bundles: Iterable[Bundle], batches: Sequence[int], calls: in
                 try:
                     classifier = Classifier(bundle, variant, engine=engine)
                 except BundleError as error:  # such as integers that this CPU computes wrong
-                    logger.warning("%s; left out", error)
+                    logger.warning("%s; %s by %s is left out", error, variant, engine)
                     continue
                 yield from (_measure(classifier, batch, calls) for batch in batches)
 

@@ -20,6 +20,8 @@ from service.errors import BundleError
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 VariantName = Literal["fp32", "int8"]
+# ONNX Runtime's own kernels; the same, with weights written so that they multiply by AMX; OpenVINO's plugin.
+EngineName = Literal["onnxruntime", "amx", "openvino"]
 
 
 class _Frozen(BaseModel):

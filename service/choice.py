@@ -3,14 +3,15 @@
 import logging
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Literal
 
-from service.bundle import Bundle, VariantName
+from service.bundle import Bundle, EngineName, VariantName
 from service.classifier import Classifier
+from service.cpus import cpu_has
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
-from service.session import EngineName, engines_that_may_gain
+from service.session import AMX, engines_that_may_gain
 
 logger = logging.getLogger(__name__)
 
@@ -42,25 +43,36 @@ def open_classifier(
         raise BundleError(
             f"bundle {str(bundle.folder)!r} has no variant {variant!r}: it has {', '.join(there)}"
         )
-    if variant != "auto":
-        classifier = _open(bundle, variant, threads, engine)
-    elif "int8" not in there:
-        classifier = _open(bundle, "fp32", threads, engine)
-    else:
-        try:
-            classifier = _open(bundle, "int8", threads, engine)
-        except BundleError as error:
-            if "fp32" not in there:
-                raise
-            logger.warning("%s; fp32 answers instead", error)
-            classifier = _open(bundle, "fp32", threads, engine)
+    wanted: list[VariantName] = [variant] if variant != "auto" else _by_speed(there)
+    classifier = _open_first(bundle, wanted, threads, engine)
     classifier.widen(bundle, most_threads)
     return classifier
+
+
+def _by_speed(there: Container[VariantName]) -> list[VariantName]:
+    names: tuple[VariantName, ...] = ("int8", "fp32")
+    return [name for name in names if name in there]
+
+
+def _open_first(
+    bundle: Bundle, variants: Sequence[VariantName], threads: int, engine: EngineName | Literal["auto"]
+) -> Classifier:
+    """The first of the variants that computes right."""
+    variant, *others = variants
+    if not others:
+        return _open(bundle, variant, threads, engine)
+    try:
+        return _open(bundle, variant, threads, engine)
+    except BundleError as error:
+        logger.warning("%s; %s answers instead, if it can", error, others[0])
+    return _open_first(bundle, others, threads, engine)
 
 
 def _open(
     bundle: Bundle, variant: VariantName, threads: int, engine: EngineName | Literal["auto"]
 ) -> Classifier:
+    if engine == "amx" and not cpu_has(AMX):
+        logger.warning("GLIMPSE_ENGINE=amx: this CPU has no %s, so it only takes longer", AMX)
     if engine != "auto":
         return Classifier(bundle, variant, threads, engine)
     own, *others = engines_that_may_gain(variant)
@@ -69,7 +81,7 @@ def _open(
         try:
             classifiers.append(Classifier(bundle, variant, threads, name))
         except BundleError as error:
-            logger.warning("%s; left out", error)
+            logger.warning("%s; %s is left out", error, name)
     return fastest(classifiers)
 
 

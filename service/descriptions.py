@@ -6,12 +6,11 @@ from typing import Self
 
 from pydantic import Field
 
-from service.bundle import Manifest, VariantName
+from service.bundle import EngineName, Manifest, VariantName
 from service.classifier import Classifier
 from service.lifecycle import Lifecycle
 from service.registry import Registry
 from service.schemas import Answer, ModelName, data_url
-from service.session import EngineName
 
 
 class ClassList(Answer):

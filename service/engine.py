@@ -22,8 +22,7 @@ from service.turn import LONGEST_TURN, Classified, Light, Pixels, Probabilities,
 # Megapixels of PNG, about 20 ms of decoding: what takes longer would make the pictures behind it late.
 _LIGHT_WORK = 1.0
 _HEAVY_WAITS = 20  # times as long as light work
-# Pictures of a batch, about 4 ms of them with two threads and with one.
-_WIDE_TURN, _NARROW_TURN = 8, 4
+_MOST_OF_A_BATCH = 8  # pictures at a time, beyond which little is gained
 
 
 class _Heavy(NamedTuple):
@@ -86,7 +85,8 @@ class Engine:
             classifier: what to ask.
             pictures: files.
             trace: of the request.
-            go_on: asked before each piece of work; raises when the answer is no longer wanted.
+            go_on: asked before some pictures are taken and before each that is decoded apart; raises when the
+                answer is no longer wanted.
 
         Raises:
             Overloaded: too much is waiting.
@@ -95,9 +95,8 @@ class Engine:
         answers: list[Probabilities | ImageError] = []
         while waiting:
             await go_on()
-            decode = partial(
-                _decode_some, classifier, self._limits, waiting, self._most_a_turn(classifier), trace
-            )
+            most = min(_MOST_OF_A_BATCH, self._together(classifier).most)
+            decode = partial(_decode_some, classifier, self._limits, waiting, most, trace)
             some = await self.light.run(decode, trace, admitted=len(answers) > 0)
             decoded: list[Pixels | ImageError] = []
             for one in some:
@@ -112,10 +111,6 @@ class Engine:
             if not isinstance(answer, ImageError):
                 self._count(classifier, answer)
         return answers
-
-    def _most_a_turn(self, classifier: Classifier) -> int:
-        """Of a batch's pictures, so that others get their turns in between."""
-        return _WIDE_TURN if self._place.may_use(classifier.most_threads) else _NARROW_TURN
 
     async def _infer_some(
         self, classifier: Classifier, decoded: list[Pixels | ImageError], trace: Trace
@@ -158,8 +153,12 @@ class Engine:
             return await self._heavy.run(work, trace, admitted=admitted)
 
     def _infer(self, classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
-        with trace.stage("infer"):
-            return self._predict(classifier, images)
+        started = time.perf_counter()
+        rows = self._predict(classifier, images)
+        passed = time.perf_counter() - started
+        trace.add("infer", passed)
+        self._together(classifier).learn(passed, len(images))
+        return rows
 
     def _predict(self, classifier: Classifier, images: Pixels) -> Probabilities:
         """With CPUs that nobody else needs now, a picture is done sooner, though with more work in all."""
@@ -183,12 +182,15 @@ def _decode_some(
     """What becomes of the pictures in front, as many as fit into a turn, which wait no longer."""
     decoded: list[Pixels | ImageError | _Heavy] = []
     end = time.perf_counter() + LONGEST_TURN
-    while waiting and len(decoded) < most and time.perf_counter() < end:
-        data = waiting.popleft()
-        try:
-            decoded.append(_decode_light(classifier, limits, data, trace))
-        except HeavyImage as heavy:
-            decoded.append(_Heavy(data, heavy.is_header_read))
-        except ImageError as error:
-            decoded.append(error.with_traceback(None))  # which would hold this frame, and with it all others
-    return decoded
+    try:
+        while waiting and len(decoded) < most and time.perf_counter() < end:
+            data = waiting.popleft()
+            try:
+                decoded.append(_decode_light(classifier, limits, data, trace))
+            except HeavyImage as heavy:
+                decoded.append(_Heavy(data, heavy.is_header_read))
+            except ImageError as error:
+                decoded.append(error)
+        return decoded.copy()
+    finally:
+        decoded.clear()  # an error's trace holds this frame, and so would keep itself and all pictures

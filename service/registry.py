@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.bundle import VariantName, read_bundle
+from service.bundle import EngineName, VariantName, read_bundle
 from service.choice import open_classifier
 from service.classifier import Classifier
 from service.errors import BundleError, UnknownModel
-from service.session import EngineName
 from service.settings import SettingsError
 
 logger = logging.getLogger(__name__)

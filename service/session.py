@@ -1,17 +1,16 @@
 """A graph in, a session of ONNX Runtime that has one of three engines compute it out."""
 
 from pathlib import Path
-from typing import Literal
 
 import onnxruntime
 
 from service import openvino
 from service.amx import shift_weights
+from service.bundle import EngineName, VariantName
 from service.cpus import cpu_has
 from service.errors import BundleError
 
-# ONNX Runtime's own kernels; the same, with weights written so that they multiply by AMX; OpenVINO's plugin.
-EngineName = Literal["onnxruntime", "amx", "openvino"]
+AMX = "amx_int8"  # what Linux calls it
 
 
 def open_session(
@@ -32,8 +31,7 @@ def open_session(
     options.log_severity_level = 3
     try:
         if engine == "openvino":
-            openvino.add_to(options, threads)
-            return onnxruntime.InferenceSession(graph, options)
+            return openvino.open_session(graph, options, threads)
         if engine == "amx":
             graph = shift_weights(graph.read_bytes() if isinstance(graph, Path) else graph)
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -47,8 +45,8 @@ def open_session(
         raise BundleError(f"{name} {what}: {error}") from error
 
 
-def engines_that_may_gain(variant: str) -> tuple[EngineName, ...]:
+def engines_that_may_gain(variant: VariantName) -> tuple[EngineName, ...]:
     """Those worth trying on this CPU: ONNX Runtime's own, and the others if it has AMX for integers."""
-    if variant != "int8" or not cpu_has("amx_int8"):
+    if variant != "int8" or not cpu_has(AMX):
         return ("onnxruntime",)
     return ("onnxruntime", "amx", "openvino") if openvino.is_installed() else ("onnxruntime", "amx")

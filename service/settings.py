@@ -9,10 +9,9 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.bundle import VariantName
+from service.bundle import EngineName, VariantName
 from service.cpus import usable_cpus
 from service.imaging import DEFAULT_LIMITS, Limits
-from service.session import EngineName
 
 PREFIX = "GLIMPSE_"
 

@@ -39,7 +39,7 @@ class Together:
         """Take how the model's pixels (height, width, 3) and its probabilities (N, classes) are had."""
         self._decode_one = decode
         self._predict = predict
-        self._infer_seconds = LONGEST_TURN  # of one picture; not known yet: the first has a turn alone
+        self._infer_seconds: float | None = None  # of one picture; not known yet: the first has a turn alone
 
     def __call__(self, waiting: Iterator[Light]) -> list[Classified | Exception]:
         """Decode some, then have the model read its weights once for all that can be: what became of each."""
@@ -50,13 +50,26 @@ class Together:
             decoded.append(self._decode(light))
             now = time.perf_counter()
             ready.append((light.trace, now))
-            if now + (len(decoded) + 1) * self._infer_seconds > end:
+            if now + (len(decoded) + 1) * (self._infer_seconds or LONGEST_TURN) > end:
                 break
         try:
             rows = self._infer_all(decoded, ready)
             return [one if isinstance(one, Exception) else Classified(one, rows.pop(0)) for one in decoded]
         finally:
             decoded.clear()  # an error's trace holds this frame, and so would keep itself and all pictures
+
+    @property
+    def most(self) -> int:
+        """How many decoded pictures the model can be given in a turn, at least 1."""
+        return max(1, int(LONGEST_TURN / self._infer_seconds)) if self._infer_seconds else 1
+
+    def learn(self, seconds: float, pictures: int) -> None:
+        """Take note of how long the model took for so many."""
+        took = seconds / pictures
+        if self._infer_seconds is None:
+            self._infer_seconds = took
+        else:
+            self._infer_seconds += _SMOOTHING * (took - self._infer_seconds)
 
     def _decode(self, light: Light) -> Pixels | Exception:
         try:
@@ -76,7 +89,7 @@ class Together:
             return []
         rows: list[Probabilities] = list(self._predict(np.stack(images)))
         passed = time.perf_counter() - started
-        self._infer_seconds += _SMOOTHING * (passed / len(images) - self._infer_seconds)
+        self.learn(passed, len(images))
         for (trace, _), one in zip(ready, decoded, strict=True):
             if not isinstance(one, Exception):
                 trace.add("infer", passed)

@@ -72,6 +72,12 @@ def test_importing_the_service_leaves_torch_out() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_supervising_the_service_leaves_onnx_runtime_to_its_workers() -> None:
+    code = "import sys, service.supervisor, service.command; print('onnxruntime' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
+
+
 def pins(name: str) -> dict[str, str]:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return dict(match.groups() for line in lines if (match := re.match(r"([\w.-]+)==([^\s;\\]+)", line)))

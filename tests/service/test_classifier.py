@@ -9,12 +9,12 @@ import onnx
 import pytest
 from onnxruntime import InferenceSession
 
-from service.bundle import Bundle, VariantName, read_bundle
+from service.bundle import Bundle, EngineName, VariantName, read_bundle
 from service.choice import open_classifier
 from service.classifier import Classifier, prediction_set, top_k
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
-from service.session import EngineName, open_session
+from service.session import open_session
 from tests.service.test_bundle import make_manifest
 from tests.support import ROOT, newest
 

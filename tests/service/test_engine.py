@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from starlette.requests import ClientDisconnect
 
 from service.app import VERSION
 from service.board import Board, Place
 from service.errors import ImageError, UndecodableImage, UnsupportedFormat
+from service.imaging import Limits
 from service.parts import Parts, build_parts
 from service.settings import Settings
 from service.trace import Trace
@@ -97,20 +99,46 @@ def test_batch_is_answered_in_order_whatever_its_pictures(parts: Parts) -> None:
             assert type(answer) is type(alone)
 
 
-def test_batch_that_takes_long_to_decode_leaves_turns_to_others(parts: Parts) -> None:
-    """A picture that comes while some are decoded is answered before all are."""
+def test_picture_waits_for_one_turn_of_a_batch_that_takes_long_to_decode(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     classifier, small, large = parts.registry.get(), encode(gradient()), encode(gradient(900, 900))
+    decode, decoded = classifier.decode, [0]
 
-    async def send() -> bool:
-        batch = parts.engine.classify_batch(classifier, [large] * 20, Trace(), go_on)
-        sent = asyncio.create_task(batch)
+    def counted(data: bytes, limits: Limits, *, most_work: float | None = None) -> Pixels:
+        decoded[0] += data == large
+        return decode(data, limits, most_work=most_work)
+
+    monkeypatch.setattr(classifier, "decode", counted)
+
+    async def send() -> int:
+        sent = asyncio.create_task(parts.engine.classify_batch(classifier, [large] * 20, Trace(), go_on))
         await asyncio.sleep(0)
         await parts.engine.classify(classifier, small, Trace())
-        is_before = not sent.done()
+        before = decoded[0]
         await sent
-        return is_before
+        return before
 
-    assert asyncio.run(send())
+    assert asyncio.run(send()) < 5
+    assert decoded == [20]  # none of them apart
+
+
+def test_batch_whose_sender_is_gone_goes_no_further(parts: Parts) -> None:
+    asked = [0]
+
+    async def go_on_once() -> None:
+        asked[0] += 1
+        if asked[0] > 1:
+            raise ClientDisconnect
+
+    async def send() -> None:
+        await parts.engine.classify_batch(
+            parts.registry.get(), [encode(gradient())] * 20, Trace(), go_on_once
+        )
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(send())
+    assert asked == [2]
 
 
 def pictures_a_turn(parts: Parts, pictures: list[bytes], monkeypatch: pytest.MonkeyPatch, naps: float) -> int:
@@ -162,12 +190,19 @@ def test_no_picture_is_kept_by_what_failed_beside_it(parts: Parts, monkeypatch: 
         calls = (parts.engine.classify(classifier, *pair) for pair in zip(pictures, traces, strict=True))
         await asyncio.gather(*calls, return_exceptions=True)
 
+    async def send_batch(*pictures: bytes) -> None:
+        trace = Trace()
+        kept.append(weakref.ref(trace))
+        await parts.engine.classify_batch(classifier, list(pictures), trace, go_on)
+
     gc.disable()
     try:
         asyncio.run(send(small, b"no picture", small, small[:100]))
         monkeypatch.setattr(classifier, "predict", fail)
         asyncio.run(send(small, b"no picture", small))
-        assert [one() for one in kept] == [None] * 7
+        monkeypatch.undo()
+        asyncio.run(send_batch(small, b"no picture", encode(gradient(1500, 1500)), small[:100]))
+        assert [one() for one in kept] == [None] * 8
     finally:
         gc.enable()
 
@@ -214,4 +249,4 @@ def test_model_computes_with_more_threads_while_the_other_worker_has_nothing_to_
     other.note_light(int(is_beside_others))
     time.sleep(0.01)
     asyncio.run(send())
-    assert widths == ([False] * 3 if is_beside_others else [True] * 2)
+    assert set(widths) == {not is_beside_others}

@@ -1,5 +1,6 @@
 """A bundle in, of its variants and engines the one that answers right and fastest on this CPU out."""
 
+import itertools
 import logging
 import statistics
 import time
@@ -58,14 +59,12 @@ def _open_first(
     bundle: Bundle, variants: Sequence[VariantName], threads: int, engine: EngineName | Literal["auto"]
 ) -> Classifier:
     """The first of the variants that computes right."""
-    variant, *others = variants
-    if not others:
-        return _open(bundle, variant, threads, engine)
-    try:
-        return _open(bundle, variant, threads, engine)
-    except BundleError as error:
-        logger.warning("%s; %s answers instead, if it can", error, others[0])
-    return _open_first(bundle, others, threads, engine)
+    for variant, next_one in itertools.pairwise(variants):
+        try:
+            return _open(bundle, variant, threads, engine)
+        except BundleError as error:
+            logger.warning("%s; %s answers instead, if it can", error, next_one)
+    return _open(bundle, variants[-1], threads, engine)
 
 
 def _open(

@@ -93,7 +93,7 @@ class Recipe:
 # first linear layer has a fixed size. Other networks may not, so they don't.
 _RESNET_QUICK = Recipe(
     input_side=32,
-    stages=(Stage(4, 0.5), Stage(6, 0.75), Stage(7)),
+    stages=(Stage(4, 0.5), Stage(5, 0.75), Stage(7)),
     batch_size=512,
     optimizer="muon",
     learning_rate=0.4,

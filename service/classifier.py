@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,16 +114,15 @@ class Classifier:
             )
 
 
-def top_k(probabilities: NDArray[np.float32], k: int) -> Sequence[int]:
-    """Indices of the k largest, largest first."""
-    indices: list[int] = np.argsort(-probabilities, kind="stable")[:k].tolist()
+def rank(probabilities: NDArray[np.float32]) -> list[int]:
+    """Indices of the classes, likeliest first."""
+    indices: list[int] = np.argsort(-probabilities, kind="stable").tolist()
     return indices
 
 
-def prediction_set(probabilities: NDArray[np.float32], variant: Variant) -> Sequence[int]:
-    """The classes, likeliest first, among which the true one is with probability 1 - alpha.
+def prediction_set_size(probabilities: NDArray[np.float32], variant: Variant) -> int:
+    """How many of the likeliest classes it takes to have the true one with probability 1 - alpha.
 
-    Split conformal prediction, least ambiguous sets (Sadinle et al., arXiv 1609.00451); empty means abstain.
+    Split conformal prediction, least ambiguous sets (Sadinle et al., arXiv 1609.00451); 0 means abstain.
     """
-    threshold = 1 - variant.prediction_set_quantile
-    return [index for index in top_k(probabilities, len(probabilities)) if probabilities[index] >= threshold]
+    return int(np.count_nonzero(probabilities >= 1 - variant.prediction_set_quantile))

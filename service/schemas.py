@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.classifier import Classifier, prediction_set, top_k
+from service.classifier import Classifier, prediction_set_size, rank
 from service.errors import ImageError, ServiceError
 
 _DECIMALS = 6  # float32 holds about 7; more would be noise
@@ -55,17 +55,18 @@ class Classification(Answer):
     @classmethod
     def of(cls, filename: str | None, probabilities: NDArray[np.float32], classifier: Classifier) -> Self:
         """Describe one picture's probabilities, (classes,)."""
-        names = classifier.class_names
-        ranked = [
+        names, ranked = classifier.class_names, rank(probabilities)
+        top = [
             Prediction(class_name=names[index], class_index=index, confidence=_rounded(probabilities[index]))
-            for index in top_k(probabilities, 3)
+            for index in ranked[:3]
         ]
+        members = ranked[: prediction_set_size(probabilities, classifier.variant)]
         return cls(
             filename=filename,
-            prediction=ranked[0],
-            top_3_predictions=ranked,
-            prediction_set=[names[index] for index in prediction_set(probabilities, classifier.variant)],
-            low_confidence=bool(probabilities.max() < classifier.variant.low_confidence_threshold),
+            prediction=top[0],
+            top_3_predictions=top,
+            prediction_set=[names[index] for index in members],
+            low_confidence=bool(probabilities[ranked[0]] < classifier.variant.low_confidence_threshold),
             model=ModelName.of(classifier),
         )
 

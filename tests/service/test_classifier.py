@@ -11,7 +11,7 @@ from onnxruntime import InferenceSession
 
 from service.bundle import Bundle, EngineName, VariantName, read_bundle
 from service.choice import open_classifier
-from service.classifier import Classifier, prediction_set, top_k
+from service.classifier import Classifier, prediction_set_size, rank
 from service.errors import BundleError
 from service.imaging import DEFAULT_LIMITS
 from service.session import open_session
@@ -146,14 +146,15 @@ def test_file_that_is_no_graph_is_refused(bundle: Bundle, tmp_path: Path) -> Non
         Classifier(dataclasses.replace(bundle, folder=tmp_path))
 
 
-def test_top_k_is_ordered_and_bounded_by_the_classes() -> None:
-    assert top_k(np.array([0.2, 0.5, 0.3], np.float32), 2) == [1, 2]
-    assert top_k(np.array([0.6, 0.4], np.float32), 3) == [0, 1]
+def test_classes_are_ranked_by_probability_and_then_by_index() -> None:
+    assert rank(np.array([0.2, 0.5, 0.3], np.float32)) == [1, 2, 0]
+    assert rank(np.array([0.25, 0.25, 0.5], np.float32)) == [2, 0, 1]
 
 
-def test_prediction_set_holds_each_class_at_or_over_the_threshold() -> None:
-    variant = make_manifest().variants["fp32"].model_copy(update={"prediction_set_quantile": 0.75})
-    assert prediction_set(np.array([0.15, 0.6, 0.25], np.float32), variant) == [1, 2]
+@pytest.mark.parametrize(("least", "size"), [(0.25, 2), (0.2501, 1), (0.61, 0), (0, 3)])
+def test_prediction_set_holds_each_class_at_or_over_the_threshold(least: float, size: int) -> None:
+    variant = make_manifest().variants["fp32"].model_copy(update={"prediction_set_quantile": 1 - least})
+    assert prediction_set_size(np.array([0.15, 0.6, 0.25], np.float32), variant) == size
 
 
 @pytest.mark.parametrize("package", ["service", "export"])

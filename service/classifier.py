@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 GOLDEN_TOLERANCE: dict[VariantName, float] = {"fp32": 2e-3, "int8": 5e-2}
 
 
+_NO_MEMORY = "Failed to allocate memory"  # as ONNX Runtime's arena has it
+
+
 class Classifier:
     """A warm session. `predict` may be called from several threads at once."""
 
@@ -34,12 +37,14 @@ class Classifier:
         Raises:
             BundleError: it can't be loaded, or does not agree with its golden pictures or class names.
         """
+        self._bundle = bundle
         self.manifest: Manifest = bundle.manifest
         self.variant_name: VariantName = variant
         self.variant: Variant = bundle.manifest.variants[variant]
         self.examples = bundle.golden.pictures  # PNG files
         self.engine: EngineName = engine
-        self.most_threads = threads
+        self.most_threads = self._threads = threads
+        self._is_spoilt = False  # gave answers to other pictures
         self._session = self._wide_session = open_session(bundle.graph(variant), threads, engine)
         self._check_golden(bundle)
         self._check_class_names(bundle)
@@ -57,10 +62,47 @@ class Classifier:
         return imaging.decode(data, size.height, size.width, limits, most_work=most_work)
 
     def predict(self, images: NDArray[np.uint8], *, wide: bool = False) -> NDArray[np.float32]:
-        """uint8 (N, height, width, 3) to probabilities (N, classes); `wide` with the most threads."""
+        """uint8 (N, height, width, 3) to probabilities (N, classes); `wide` with the most threads.
+
+        Raises:
+            MemoryError: there is none for it.
+        """
+        if self._is_spoilt:
+            self._leave_engine()
         session = self._wide_session if wide else self._session
-        probabilities: NDArray[np.float32] = session.run(["probabilities"], {"images": images})[0]
+        try:
+            probabilities: NDArray[np.float32] = session.run(["probabilities"], {"images": images})[0]
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            self._is_spoilt = self.engine == "openvino"
+            if self._is_spoilt or _NO_MEMORY in str(error):
+                raise MemoryError(f"{_too_many(images)} for {self.engine}: {error}") from error
+            raise
+        if len(probabilities) != len(images):
+            self._is_spoilt = True
+            raise MemoryError(f"{_too_many(images)} for {self.engine}: it answered for others")
         return probabilities
+
+    def _leave_engine(self) -> None:
+        """Have ONNX Runtime's own kernels compute from now on.
+
+        Where OpenVINO gets no memory for another number of pictures than before, it may raise nothing, and
+        give what it gave before: to that call and to all that follow, whatever their pictures.
+
+        Raises:
+            MemoryError: there is none for that either.
+        """
+        try:
+            session = open_session(self._bundle.graph(self.variant_name), self._threads)
+        except BundleError as error:
+            raise MemoryError(str(error)) from error
+        logger.error(
+            "%s/%s: %s is left, as it ran out of memory and may give answers to other pictures now",
+            self.manifest.name,
+            self.manifest.version,
+            self.engine,
+        )
+        self._session = self._wide_session = session
+        self.most_threads, self.engine, self._is_spoilt = self._threads, "onnxruntime", False
 
     def widen(self, bundle: Bundle, threads: int) -> None:
         """Load the graph once more, for more threads; where there is no room for them, do without.
@@ -112,6 +154,10 @@ class Classifier:
                 f"bundle {str(bundle.folder)!r}, {self.variant_name}: its graph does not name the "
                 "class_names of its manifest in their order; export again"
             )
+
+
+def _too_many(images: NDArray[np.uint8]) -> str:
+    return f"no memory to classify {len(images)} pictures at a time"
 
 
 def rank(probabilities: NDArray[np.float32]) -> list[int]:

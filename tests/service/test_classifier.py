@@ -3,12 +3,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
+from service import openvino
 from service.bundle import Bundle, EngineName, VariantName, read_bundle
 from service.choice import open_classifier
 from service.classifier import Classifier, prediction_set_size, rank
@@ -61,6 +64,103 @@ def test_answer_does_not_depend_on_the_threads(bundle: Bundle, variant: VariantN
     pictures = np.stack([classifier.decode(data, DEFAULT_LIMITS) for data in bundle.golden.pictures])
     answers = classifier.predict(pictures)
     np.testing.assert_allclose(classifier.predict(pictures, wide=True), answers, atol=1e-5)
+
+
+# Run apart, as it takes all memory that a process may have: pictures one at a time, many, and one at a time.
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from service.bundle import read_bundle
+from service.classifier import Classifier
+from service.imaging import DEFAULT_LIMITS
+
+bundle = read_bundle(Path(sys.argv[1]))
+classifier = Classifier(bundle, "int8", engine=sys.argv[2])
+golden = [classifier.decode(data, DEFAULT_LIMITS)[None] for data in bundle.golden.pictures]
+many = np.repeat(np.concatenate(golden), 20, axis=0)
+expected = [classifier.predict(one) for one in golden]
+(data,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+before = resource.getrlimit(resource.RLIMIT_DATA)
+resource.setrlimit(resource.RLIMIT_DATA, (1024 * int(data.split()[1]), before[1]))
+try:
+    classifier.predict(many)
+except MemoryError as error:
+    print("MemoryError:", str(error).partition(":")[0])
+resource.setrlimit(resource.RLIMIT_DATA, before)
+for one, wanted in zip(golden, expected):
+    assert np.abs(classifier.predict(one) - wanted).max() < 0.02
+print("right after that, by", classifier.engine)
+"""
+
+
+def short_of_memory(bundle: Bundle, engine: EngineName) -> list[str]:
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(bundle.folder), engine]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def test_no_memory_for_many_pictures_is_a_memory_error_and_soon_over(bundle: Bundle) -> None:
+    assert short_of_memory(bundle, "onnxruntime") == [
+        "MemoryError: no memory to classify 200 pictures at a time for onnxruntime",
+        "right after that, by onnxruntime",
+    ]
+
+
+def test_plugin_that_ran_out_of_memory_answers_no_more(bundle: Bundle) -> None:
+    try:
+        openvino.find_cpu()
+    except openvino.OpenVinoError as error:
+        pytest.skip(str(error))
+    assert short_of_memory(bundle, "openvino") == [
+        "MemoryError: no memory to classify 200 pictures at a time for openvino",
+        "right after that, by onnxruntime",
+    ]
+
+
+def test_plugin_that_fails_answers_no_more(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = Classifier(bundle, "int8")
+    picture = classifier.decode(bundle.golden.pictures[0], DEFAULT_LIMITS)[None]
+    expected = classifier.predict(picture)
+    monkeypatch.setattr(classifier, "engine", "openvino")
+    monkeypatch.setattr(classifier, "_session", Mock(run=Mock(side_effect=RuntimeError("can't alloc"))))
+    with pytest.raises(MemoryError, match="no memory to classify 1 pictures at a time for openvino: can't"):
+        classifier.predict(picture)
+    assert np.array_equal(classifier.predict(picture), expected)
+    assert classifier.engine == "onnxruntime"
+
+
+class Spoilt:
+    """A session that gives its first answer for ever, as OpenVINO's do once they have got no memory."""
+
+    def __init__(self, session: InferenceSession) -> None:
+        self._session = session
+        self._first: list[NDArray[np.float32]] = []
+
+    def run(self, names: list[str], inputs: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        self._first = self._first or self._session.run(names, inputs)
+        return self._first
+
+
+def test_engine_that_answers_for_other_pictures_is_left(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier = Classifier(bundle, "int8", engine="amx")
+    one, *others = [classifier.decode(data, DEFAULT_LIMITS)[None] for data in bundle.golden.pictures[:3]]
+    expected = Classifier(bundle, "int8").predict(others[0])
+    monkeypatch.setattr(classifier, "_session", Spoilt(classifier._session))
+    classifier.predict(one)
+    with pytest.raises(
+        MemoryError, match="no memory to classify 2 pictures at a time for amx: it answered for others"
+    ):
+        classifier.predict(np.concatenate(others))
+    with monkeypatch.context() as patch:
+        patch.setattr("service.classifier.open_session", Mock(side_effect=BundleError("no room")))
+        with pytest.raises(MemoryError, match="no room"):
+            classifier.predict(others[0])
+    assert not caplog.messages
+    assert np.array_equal(classifier.predict(others[0]), expected)
+    assert classifier.engine == "onnxruntime"
+    assert ": amx is left, as it ran out of memory" in caplog.text
 
 
 def test_model_that_gets_no_more_threads_does_without(

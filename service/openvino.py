@@ -1,4 +1,4 @@
-"""A graph in, a session of OpenVINO's plugin for ONNX Runtime out, where somebody has installed that."""
+"""A graph in, a session of OpenVINO's plugin for ONNX Runtime out, where that is installed."""
 
 import importlib
 import importlib.util
@@ -54,7 +54,10 @@ def find_cpu() -> Any:  # noqa: ANN401 - ONNX Runtime's devices have no type
         OpenVinoError: there is no plugin, or it has nothing for this CPU.
     """
     if not is_installed():
-        raise OpenVinoError(f"{_PACKAGE} is not installed: install it, or choose another GLIMPSE_ENGINE")
+        raise OpenVinoError(
+            f"{_PACKAGE} is not installed: install it (requirements-openvino.txt), or choose another "
+            "GLIMPSE_ENGINE"
+        )
     name = _register()
     for device in onnxruntime.get_ep_devices():
         if device.ep_name == name and device.ep_metadata.get("ov_device") == "CPU":

@@ -1,6 +1,7 @@
 """The rules of the house: which way imports run, and what stays out of the repository."""
 
 import ast
+import platform
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from service.app import VERSION
+from service.cpus import cpu_has
+from service.session import AMX
 from tests.support import ROOT
 
 PACKAGES = ("train", "export", "service", "loadtest", "chaos", "bench", "ops")
@@ -84,13 +87,37 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_each_layer_of_requirements_holds_the_one_below_at_the_same_versions() -> None:
-    runtime, train, dev = (pins(f"requirements{layer}.txt") for layer in ("", "-train", "-dev"))
+    layers = ("", "-train", "-dev", "-openvino")
+    runtime, train, dev, openvino = (pins(f"requirements{layer}.txt") for layer in layers)
     assert runtime.items() < train.items() < dev.items()
+    assert runtime.items() < openvino.items()
 
 
 def test_runtime_requirements_are_light() -> None:
     assert not pins("requirements.txt").keys() & HEAVY
     assert not [name for name in pins("requirements.txt") if name.startswith("nvidia")]
+
+
+def dry_run(target: str, folder: Path, *variables: str) -> str:
+    """What make would do for a file of an environment."""
+    words = ["/usr/bin/env", "make", "--dry-run", f"{folder}/{target}", f"SERVICE={folder}", f"DEV={folder}"]
+    return subprocess.run([*words, *variables], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(("openvino", "ending"), [("no", ""), ("0", ""), ("yes", "-openvino")])
+@pytest.mark.parametrize("target", [".installed", ".train"])
+def test_make_installs_the_plugin_where_it_is_wanted(
+    target: str, openvino: str, ending: str, tmp_path: Path
+) -> None:
+    done = dry_run(f"{target}{ending}", tmp_path, f"OPENVINO={openvino}")
+    assert f"venv --clear {tmp_path}\n" in done
+    assert ("-r requirements-openvino.txt" in done) == bool(ending)
+
+
+def test_make_wants_the_plugin_where_the_cpu_has_amx(tmp_path: Path) -> None:
+    is_wanted = cpu_has(AMX) and platform.machine() == "x86_64"
+    target = ".installed-openvino" if is_wanted else ".installed"
+    assert f"-r requirements{'-openvino' if is_wanted else ''}.txt" in dry_run(target, tmp_path)
 
 
 def test_service_states_the_version_of_the_project() -> None:

@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ops.audit.bill import VERSION, check_bill, make_bill
@@ -20,7 +20,8 @@ from ops.audit.vulnerabilities import Unreachable, find_vulnerabilities
 SKIPPED = 77  # as test runners have it
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _SHIPPED = _REPOSITORY / "requirements.txt"
-_ALL = _REPOSITORY / "requirements-dev.txt"  # holds the other two, at the same versions
+# The first holds all that the others have, at the same versions, but OpenVINO's plugin.
+_ALL = tuple(_REPOSITORY / f"requirements-{layer}.txt" for layer in ("dev", "openvino"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,11 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parse(arguments)
     try:
         wrong = audit_shipped(given.python, given.bill)
+        pins = {name: version for file in _ALL for name, version in read_pins(file).items()}
     except (AuditError, OSError) as error:
         print(f"ops.audit: {error}", file=sys.stderr)
         return 2
     try:
-        wrong += audit_vulnerabilities(given.accept, given.pip_audit)
+        wrong += audit_vulnerabilities(pins, given.accept, given.pip_audit)
         is_known = True
     except Unreachable as error:
         is_known = False
@@ -66,13 +68,15 @@ def audit_shipped(python: str, target: Path) -> list[str]:
     return [one.describe() for one in declared if not one.is_allowed]
 
 
-def audit_vulnerabilities(accepted: Sequence[str], options: Sequence[str]) -> list[str]:
-    """What is known against the packages that are pinned.
+def audit_vulnerabilities(
+    pins: Mapping[str, str], accepted: Sequence[str], options: Sequence[str]
+) -> list[str]:
+    """What is known against these packages, versions by canonical name.
 
     Raises:
         Unreachable: the service does not answer, or not for all of them.
     """
-    answer = find_vulnerabilities(_ALL, accepted, options)
+    answer = find_vulnerabilities(pins, accepted, options)
     print(f"vulnerabilities: {len(answer.found)} known of {answer.packages} packages")
     return [one.describe() for one in answer.found]
 

@@ -1,11 +1,11 @@
-"""A pinned requirements file in, the known vulnerabilities of its packages out; asks a public service."""
+"""Pinned packages in, the known vulnerabilities of its packages out; asks a public service."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 _TIMEOUT_SECONDS = 15  # for each answer
 
@@ -38,12 +38,12 @@ class Answer:
 
 
 def find_vulnerabilities(
-    requirements: Path, accepted: Iterable[str] = (), more: Sequence[str] = ()
+    pins: Mapping[str, str], accepted: Iterable[str] = (), more: Sequence[str] = ()
 ) -> Answer:
-    """Have pip-audit ask about every pin of the file, and resolve nothing.
+    """Have pip-audit ask about every pin, and resolve nothing.
 
     Args:
-        requirements: every package at an exact version.
+        pins: version by canonical name.
         accepted: names of vulnerabilities that do not count, such as CVE-2026-1234.
         more: further options of pip-audit.
 
@@ -51,11 +51,14 @@ def find_vulnerabilities(
         Unreachable: there was no whole answer.
     """
     ignored = [word for name in accepted for word in ("--ignore-vuln", name)]
-    asked = ["--requirement", str(requirements), "--disable-pip", "--no-deps"]
     shown = ["--format", "json", "--desc", "off", "--progress-spinner", "off"]
     patience = ["--timeout", str(_TIMEOUT_SECONDS)]
-    words = [sys.executable, "-m", "pip_audit", *asked, *shown, *patience, *ignored, *more]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.writelines(f"{name}=={version}\n" for name, version in pins.items())
+        file.flush()
+        asked = ["--requirement", file.name, "--disable-pip", "--no-deps"]
+        words = [sys.executable, "-m", "pip_audit", *asked, *shown, *patience, *ignored, *more]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
     # Its status is 1 for a vulnerability as well as for no answer; JSON comes with the first alone.
     if not done.stdout.strip():
         last = (done.stderr.strip().splitlines() or ["pip-audit says nothing"])[-1]

@@ -84,7 +84,7 @@ def called_by_make(words: list[str], folder: Path) -> list[list[str]]:
     for name in _PROGRAMS:
         (programs / name).write_text(_RECORDER)
         (programs / name).chmod(0o755)
-    for stamp in (".installed", ".train", ".dev"):
+    for stamp in (".installed", ".installed-openvino", ".train", ".train-openvino", ".dev"):
         (folder / stamp).touch()
     record = folder / "record"
     record.touch()

@@ -268,6 +268,7 @@ def test_one_cpu_gets_one_worker_and_the_log_says_so(artifacts: Path, tmp_path: 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 def test_each_model_of_a_worker_has_a_thread_for_an_idle_cpu(artifacts: Path) -> None:
     settings = {"GLIMPSE_ARTIFACTS": str(artifacts), "GLIMPSE_WORKERS": "2", "GLIMPSE_THREADS": "1"}
+    settings["GLIMPSE_ENGINE"] = "onnxruntime"  # others have threads besides
 
     def threads(most: int) -> int:
         more = {"GLIMPSE_MOST_THREADS": str(most)}

@@ -16,7 +16,7 @@ TASKS = Path("/proc/self/task")
 
 @pytest.fixture(params=["resnet", "cnn"])
 def bundle(request: pytest.FixtureRequest, artifacts: Path) -> Bundle:
-    """With the plugin at hand: it is in no requirements, and has nothing for CPUs that are not Intel's."""
+    """With the plugin at hand: it is installed for AMX, and has nothing for CPUs that are not Intel's."""
     try:
         openvino.find_cpu()
     except openvino.OpenVinoError as error:

@@ -9,22 +9,19 @@ from typing import Any
 
 Known = dict[str, dict[str, Any]]  # what OSV answers, by the package's name
 
-PILLOW = {
-    "vulns": [
-        {
-            "id": "GHSA-made-up",
-            "aliases": ["CVE-2099-0001"],
-            "summary": "made for a test",
-            "details": "made for a test",
-            "affected": [
-                {
-                    "package": {"name": "pillow", "ecosystem": "PyPI"},
-                    "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.0.0"}]}],
-                }
-            ],
-        }
-    ]
-}
+
+def vulnerable(package: str) -> dict[str, Any]:
+    """What it answers of a package that has one, in every version before 99.0.0."""
+    affected = {
+        "package": {"name": package, "ecosystem": "PyPI"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.0.0"}]}],
+    }
+    told = {"summary": "made for a test", "details": "made for a test"}
+    return {
+        "vulns": [
+            {"id": "GHSA-made-up", "aliases": ["CVE-2099-0001"], **told, "affected": [affected]},
+        ]
+    }
 
 
 @contextmanager

@@ -7,9 +7,12 @@ import pytest
 
 from loadtest.server import free_port
 from ops.audit.__main__ import SKIPPED, main
+from ops.audit.pins import read_pins
 from ops.audit.vulnerabilities import find_vulnerabilities
-from tests.ops.audit.osv import PILLOW, Known, running_osv
+from tests.ops.audit.osv import Known, running_osv, vulnerable
 from tests.support import ROOT
+
+PLUGIN = "onnxruntime-ep-openvino"  # in none of the files that have all others
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +26,12 @@ def audit(python: str, folder: Path, url: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("known", "status", "says"), [({}, 0, "PASSED\n"), ({"pillow": PILLOW}, 1, "FAILED: pillow ")]
+    ("known", "status", "says"),
+    [
+        ({}, 0, "PASSED\n"),
+        ({"pillow": vulnerable("pillow")}, 1, "FAILED: pillow "),
+        ({PLUGIN: vulnerable(PLUGIN)}, 1, f"FAILED: {PLUGIN} "),
+    ],
 )
 def test_verdict_follows_what_is_known(
     known: Known, status: int, says: str, shipped: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -46,10 +54,11 @@ def test_without_the_service_nothing_is_claimed(
 
 
 def test_vulnerability_is_told_with_its_mend_and_can_be_accepted() -> None:
-    with running_osv({"pillow": PILLOW}) as url:
+    pins = read_pins(ROOT / "requirements.txt")
+    with running_osv({"pillow": vulnerable("pillow")}) as url:
         options = ("--vulnerability-service=osv", f"--osv-url={url}")
-        (one,) = find_vulnerabilities(ROOT / "requirements.txt", more=options).found
-        accepted = find_vulnerabilities(ROOT / "requirements.txt", [one.name], options).found
+        (one,) = find_vulnerabilities(pins, more=options).found
+        accepted = find_vulnerabilities(pins, [one.name], options).found
     assert one.describe().endswith(f"has {one.name}, fixed in 99.0.0")
     assert accepted == []
 

@@ -85,20 +85,27 @@ def _title(manifest: Manifest) -> str:
 def _accuracy(manifest: Manifest) -> str:
     rows = []
     for name, variant in manifest.variants.items():
-        right = round(variant.accuracy * variant.test_count)
-        low, high = confidence.binomial_interval(right, variant.test_count)
         agreement = "" if variant.agreement is None else f"{variant.agreement:.2%}"
         rows.append(
             [
                 f"{name}, {_code(variant.file)}",
-                f"{variant.accuracy:.2%} ({low:.2%} to {high:.2%})",
+                _with_interval(variant.accuracy, variant.test_count),
                 agreement,
                 f"{variant.size_bytes / 1e6:.1f} MB",
             ]
         )
+        rows += [
+            [f"{name} by {engine}", _with_interval(accuracy, variant.test_count), "", ""]
+            for engine, accuracy in variant.engines.items()
+        ]
     count = next(iter(manifest.variants.values())).test_count
     heading = ["variant", f"accuracy on {count} test pictures (95% interval)", "agrees with fp32", "size"]
     return "## Accuracy\n\n" + _table(heading, rows)
+
+
+def _with_interval(accuracy: float, count: int) -> str:
+    low, high = confidence.binomial_interval(round(accuracy * count), count)
+    return f"{accuracy:.2%} ({low:.2%} to {high:.2%})"
 
 
 def _speed(findings: Findings) -> str:

@@ -1,11 +1,12 @@
 """A variant's figures in; the gates that hold each of them to its limit out."""
 
 import math
+from collections.abc import Iterator
 
 from export.bounds import Bound
 from export.confidence import CALIBRATION_BINS
-from export.gates import DETERMINISM, INDEPENDENCE, PARITY, STRUCTURE, GateLog, Limits
-from service.bundle import Variant, VariantName
+from export.gates import DETERMINISM, INDEPENDENCE, PARITY, STRUCTURE, GateLog, Limits, failed
+from service.bundle import EngineName, Variant, VariantName
 
 MANY = 5_000  # pictures from which on a default limit means what it says, without an allowance for chance
 LOSS = "accuracy loss"
@@ -23,7 +24,7 @@ GATES: dict[VariantName, tuple[str, ...]] = {
 def check_figures(
     log: GateLog, name: VariantName, variant: Variant, reference: Variant | None, limits: Limits
 ) -> None:
-    """Put what was measured on test through its gates.
+    """Put what was measured on test, by every engine, through its gates.
 
     Args:
         log: takes note of those that pass.
@@ -38,6 +39,9 @@ def check_figures(
     bounds = _bounds(variant, limits)
     for gate, figure in gate_figures(variant, reference).items():
         log.check(name, gate, figure, bounds[gate])
+    for engine, gate, figure in engine_figures(variant, reference):
+        if not bounds[gate].kept_by(figure):
+            raise failed(f"{name} by {engine}", gate, figure, bounds[gate])
 
 
 def gate_figures(variant: Variant, reference: Variant | None) -> dict[str, float]:
@@ -52,6 +56,14 @@ def gate_figures(variant: Variant, reference: Variant | None) -> dict[str, float
         ECE: variant.ece,
         COVERAGE: abs(variant.coverage - (1 - variant.prediction_set_alpha)),
     }
+
+
+def engine_figures(variant: Variant, reference: Variant | None) -> Iterator[tuple[EngineName, str, float]]:
+    """What each other engine's accuracy comes to, for the gates that a variant's own has to pass."""
+    for engine, accuracy in variant.engines.items():
+        yield engine, ACCURACY, accuracy
+        if reference is not None:
+            yield engine, LOSS, reference.accuracy - accuracy
 
 
 def _bounds(variant: Variant, limits: Limits) -> dict[str, Bound]:

@@ -79,8 +79,13 @@ class GateLog:
     def check(self, variant: str, gate: str, figure: float, bound: Bound) -> None:
         """Raise GateError, which names both, unless the figure keeps the bound."""
         if not bound.kept_by(figure):
-            raise GateError(variant, gate, f"{figure:.6g}, and must be {bound}")
+            raise failed(variant, gate, figure, bound)
         self.passed.append(Passed(variant, gate, rounded(figure), str(bound)))
+
+
+def failed(variant: str, gate: str, figure: float, bound: Bound) -> GateError:
+    """The error of a figure that does not keep its bound."""
+    return GateError(variant, gate, f"{figure:.6g}, and must be {bound}")
 
 
 def check_structure(log: GateLog, variant: str, graph: bytes, side: int, num_classes: int) -> None:

@@ -1,6 +1,7 @@
 """A graph's answers in; calibration from the held-out pictures, and what it leads to on test, out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnxruntime
@@ -12,7 +13,7 @@ from export import confidence
 from export.confidence import Scaling
 from export.gates import run
 from export.names import INPUT, LOGITS
-from service.bundle import Variant
+from service.bundle import EngineName, Variant
 from train.data import Pixels
 
 ALPHA = 0.05  # share of true classes that a prediction set may miss
@@ -68,6 +69,7 @@ class Measured:
     mean_set_size: float
     unfamiliar_caught: float | None = None
     agreement: float | None = None
+    engines: Mapping[EngineName, float] = field(default_factory=dict)
 
     @property
     def confident_share(self) -> float:
@@ -98,6 +100,7 @@ class Measured:
             low_confidence_threshold=self.calibration.threshold,
             unfamiliar_caught=self.unfamiliar_caught,
             agreement=self.agreement,
+            engines=dict(self.engines),
         )
 
 

@@ -16,6 +16,7 @@ from export import gates
 from export.card import FOLDER as CARD
 from export.card import Findings, write_card
 from export.confidence import Scaling
+from export.engines import accuracy_by_engine
 from export.figures import check_figures
 from export.fusion import inspect_fusion
 from export.golden import make_golden
@@ -110,7 +111,7 @@ def export_bundle(checkpoint: Checkpoint, order: Order) -> Manifest:
         logger.info("measuring %s", name)
         candidates[name] = _make_candidate(model, checkpoint, dataset, unfamiliar, weights)
         if name != "fp32":
-            candidates[name] = _compared(candidates[name], candidates["fp32"])
+            candidates[name] = _compared(candidates[name], candidates["fp32"], dataset.test)
         _check(log, name, candidates, checkpoint, dataset, order.limits)
     scaling = candidates["fp32"].measured.calibration.scaling
     if "fp32" not in order.variants:
@@ -204,9 +205,13 @@ def _make_candidate(
     return Candidate(graph, session, measured)
 
 
-def _compared(one: Candidate, reference: Candidate) -> Candidate:
+def _compared(one: Candidate, reference: Candidate, test: Pixels) -> Candidate:
+    """With what only int8 has: how it agrees with fp32, and other engines."""
     agreement = one.measured.test.agreement(reference.measured.test)
-    return dataclasses.replace(one, measured=dataclasses.replace(one.measured, agreement=agreement))
+    engines = accuracy_by_engine(one.graph, test)
+    return dataclasses.replace(
+        one, measured=dataclasses.replace(one.measured, agreement=agreement, engines=engines)
+    )
 
 
 def _check(

@@ -8,7 +8,7 @@ from PIL import Image
 from export import card
 from export.bounds import read_bound, rounded
 from export.confidence import Scaling
-from export.figures import GATES, gate_figures
+from export.figures import GATES, engine_figures, gate_figures
 from export.graph import describe
 from service.bundle import Bundle, Gate, VariantName
 from service.errors import BundleError
@@ -39,6 +39,14 @@ def check_gates(bundle: Bundle, name: VariantName) -> int:
                 bundle,
                 f"records {by_name[gate_name]:g} for gate {gate_name!r} of {name}, whose fields say "
                 f"{rounded(figure):g}",
+            )
+    limits = {gate.gate: gate.limit for gate in recorded}
+    for engine, gate_name, figure in engine_figures(manifest.variants[name], reference):
+        if not read_bound(limits[gate_name]).kept_by(figure):
+            raise _contradiction(
+                bundle,
+                f"has for {name} by {engine} the figure {figure:g} for gate {gate_name!r}, and it must be "
+                f"{limits[gate_name]}",
             )
     return len(recorded)
 

@@ -45,10 +45,15 @@ def _figures(variants: list[Variant]) -> list[list[str]]:
     def share(value: float | None) -> str:
         return "-" if value is None else f"{value:.2%}"
 
+    engines = dict.fromkeys(engine for one in variants for engine in one.engines)
     return [
         ["file", *(one.file for one in variants)],
         ["size", *(f"{one.size_bytes / 1e6:.1f} MB" for one in variants)],
         ["test accuracy", *(share(one.accuracy) for one in variants)],
+        *(
+            [f"test accuracy by {engine}", *(share(one.engines.get(engine)) for one in variants)]
+            for engine in engines
+        ),
         ["test pictures", *(str(one.test_count) for one in variants)],
         ["agrees with fp32", *(share(one.agreement) for one in variants)],
         ["ECE", *(f"{one.ece:.4f}" for one in variants)],

@@ -65,6 +65,14 @@ class Variant(_Frozen):
     agreement: float | None = Field(
         default=None, ge=0, le=1, description="share of test pictures that fp32 answers alike"
     )
+    engines: dict[EngineName, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="accuracy by each engine but ONNX Runtime's own kernels, if the export could measure it",
+    )
+
+    def accuracy_by(self, engine: EngineName) -> float:
+        """As it was measured, or else that of ONNX Runtime's own kernels, which none is meant to change."""
+        return self.engines.get(engine, self.accuracy)
 
 
 class Provenance(_Frozen):

@@ -64,7 +64,7 @@ class ModelSummary(Answer):
             classes=len(manifest.class_names),
             variant=classifier.variant_name,
             engine=classifier.engine,
-            accuracy=classifier.variant.accuracy,
+            accuracy=classifier.variant.accuracy_by(classifier.engine),
             default=default,
         )
 

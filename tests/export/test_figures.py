@@ -59,6 +59,22 @@ def test_accuracy_under_its_limit_fails_with_both() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        (Limits(), r"gate 'accuracy loss' failed for int8 by openvino: 0\.02, and must be at most 0\.003"),
+        (
+            Limits(max_accuracy_loss=1, min_accuracy=0.89),
+            r"gate 'test accuracy' failed for int8 by openvino: 0\.88, and must be at least 0\.89",
+        ),
+    ],
+)
+def test_every_engine_is_held_to_the_limits_of_accuracy(limits: Limits, says: str) -> None:
+    one = variant().model_copy(update={"engines": {"amx": 0.9, "openvino": 0.88}})
+    with pytest.raises(GateError, match=says):
+        check(one, limits)
+
+
+@pytest.mark.parametrize(
     ("option", "field", "figure"),
     [
         ("max_accuracy_loss", "accuracy", 0.9 - 1 / 24),

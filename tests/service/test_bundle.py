@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from service.bundle import (
+    EngineName,
     Gate,
     Golden,
     InputSpec,
@@ -68,6 +69,19 @@ def folder(tmp_path: Path) -> Path:
     target = tmp_path / "net" / "3"
     write_bundle(make_manifest(), FILES, target)
     return target
+
+
+def test_accuracy_of_an_engine_that_was_not_measured_is_that_of_onnx_runtimes_kernels() -> None:
+    variant = make_manifest().variants["fp32"].model_copy(update={"engines": {"openvino": 0.91}})
+    asked: tuple[EngineName, ...] = ("onnxruntime", "amx", "openvino")
+    assert [variant.accuracy_by(engine) for engine in asked] == [0.9, 0.9, 0.91]
+
+
+def test_manifest_from_before_engines_were_measured_is_read(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["variants"]["fp32"]["engines"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert read_bundle(folder).manifest == make_manifest()
 
 
 def test_written_bundle_reads_back(folder: Path) -> None:

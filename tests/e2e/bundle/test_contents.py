@@ -12,7 +12,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
+from export.engines import EXACT
 from service.bundle import read_bundle
+from service.cpus import cpu_has
 from service.imaging import decode
 from tests.e2e.bundle.commands import command, export
 from tests.support import ROOT, Shapes
@@ -31,6 +33,10 @@ def test_card_has_its_figures_and_pictures(bundle: Path) -> None:
         share = re.search(rf"([\d.]+)% \({variant}\).* of the held-out pictures reach", card)
         assert share
         assert float(share[1]) >= 95
+    engines = variants["int8"]["engines"]
+    assert engines.get("amx") == (variants["int8"]["accuracy"] if any(map(cpu_has, EXACT)) else None)
+    for engine, accuracy in engines.items():
+        assert f"| int8 by {engine} | {accuracy:.2%} (" in card
     for class_name in Shapes.CLASS_NAMES:
         assert f"| `{class_name}` |" in card
 
@@ -77,6 +83,8 @@ def test_bundle_is_called_by_what_its_target_comes_to(trained: Path, work: Path)
 def test_show_prints_a_bundle_as_a_table(bundle: Path, work: Path) -> None:
     shown = export(work, "show", str(bundle)).stdout
     assert re.search(r"^test accuracy +\d+\.\d+% +\d+\.\d+%$", shown, re.MULTILINE)
+    for engine in read_bundle(bundle).manifest.variants["int8"].engines:
+        assert re.search(rf"^test accuracy by {engine} +- +\d+\.\d+%$", shown, re.MULTILINE)
     assert "shapes/1" in shown
 
 

@@ -64,6 +64,14 @@ def forget_the_agreement(manifest: dict[str, Any]) -> None:
     manifest["variants"]["int8"]["agreement"] = 0.5
 
 
+def lose_ten_points(engine: str) -> Callable[[dict[str, Any]], None]:
+    def falsify(manifest: dict[str, Any]) -> None:
+        int8 = manifest["variants"]["int8"]
+        int8["engines"] = {engine: int8["accuracy"] - 0.1}
+
+    return falsify
+
+
 def train_on_another_seed(manifest: dict[str, Any]) -> None:
     manifest["provenance"]["seed"] = 7
 
@@ -86,6 +94,7 @@ def of_fp32(field: str, value: float) -> Callable[[dict[str, Any]], None]:
         (miss_a_limit, r"gate 'determinism' of fp32 passed with 0\.5, and it must be at most 0"),
         (say_no_limit, r"gate 'structure' of fp32: 'whatever' is no limit"),
         (forget_the_agreement, r"for gate 'agreement with fp32' of int8, whose fields say 0\.5"),
+        (lose_ten_points("openvino"), r"int8 by openvino the figure 0\.1\d* for gate 'accuracy loss'"),
         (of_fp32("temperature", 9.5), r"glimpse\.temperature '9\.5', and model\.onnx says '"),
         (of_fp32("size_bytes", 5), r"says that model\.onnx has 5 bytes: it has \d+"),
         (of_fp32("accuracy", 0.123), r"for gate 'test accuracy' of fp32, whose fields say 0\.123"),

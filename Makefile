@@ -75,7 +75,7 @@ capacity: $(INSTALLED) $(DEV)/.dev ## the highest rate that holds SLO=p95=50ms S
 
 # Of tens of thousands of requests, one pause of the machine costs some; a real objective has a budget for that.
 scenarios: SLO = p95=50ms refused=0.1%
-scenarios: $(INSTALLED) $(DEV)/.dev ## the table of docs/load-tests.md: what each model holds in each scenario (half an hour)
+scenarios: $(INSTALLED) $(DEV)/.dev ## the table of docs/load-tests.md: what each model holds in each scenario (most of an hour)
 	$(DEV)/bin/python -m loadtest.table $(LOADTEST) --rate 40 --step 5s --duration 30s --precision 0.1 \
 		--into docs/load-tests.md --summary README.md --report runs/scenarios $(ARGS)
 

@@ -1,4 +1,4 @@
-"""Pinned packages in, the known vulnerabilities of its packages out; asks a public service."""
+"""Pinned packages in, the known vulnerabilities of them out; asks a public service."""
 
 import json
 import subprocess

@@ -17,6 +17,7 @@ _COUNT: Final = "I"
 _BYTES = struct.calcsize(_TIME) + struct.calcsize(_COUNT)  # of each worker
 _OWN = -1  # the descriptor of memory that a process has for itself
 _NOT_THERE = 2**32 - 1  # a worker's count of connections while it does not accept
+_MOST_DECODING = 2  # large pictures at a time, by a worker's processes for them
 _REST_SECONDS = 0.002  # without work, after which a worker may be thought to have nothing to do
 
 
@@ -116,7 +117,7 @@ class Place:
 
     @contextmanager
     def with_heavy(self) -> Iterator[None]:
-        """It has one more picture, until the end of the context, that is decoded on another CPU."""
+        """It has one more picture, until the end of the context, that is decoded by another process."""
         self._heavy += 1
         self._note()
         try:
@@ -132,7 +133,7 @@ class Place:
     def may_use(self, threads: int) -> bool:
         """Whether so many CPUs are there at the moment for each worker that has work, this one included."""
         workers = self._board.count_busy(self._worker) + 1
-        return self.could_use(threads) and self._cpus - (self._heavy > 0) >= workers * threads
+        return self.could_use(threads) and self._cpus - min(self._heavy, _MOST_DECODING) >= workers * threads
 
     def _note(self) -> None:
         self._board.note_work(self._worker, has_some=self._has_light or self._heavy > 0)

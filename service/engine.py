@@ -4,32 +4,23 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
+from service.apart import DecodersApart, Heavy
 from service.board import Place
 from service.classifier import Classifier
 from service.errors import HeavyImage, ImageError
 from service.imaging import Limits
-from service.lane import LoopLane, ThreadLane
+from service.lane import LoopLane
 from service.metrics import Metrics
-from service.sandbox import Sandbox
 from service.settings import Settings
 from service.trace import Trace
 from service.turn import LONGEST_TURN, Classified, Light, Pixels, Probabilities, Together
 
 # Megapixels of PNG, about 20 ms of decoding: what takes longer would make the pictures behind it late.
 _LIGHT_WORK = 1.0
-_HEAVY_WAITS = 20  # times as long as light work
 _MOST_OF_A_BATCH = 8  # pictures at a time, beyond which little is gained
-
-
-class _Heavy(NamedTuple):
-    """A picture that is not to be decoded in a turn; its header may be known to be sound."""
-
-    data: bytes
-    is_header_read: bool
 
 
 class Engine:
@@ -39,8 +30,7 @@ class Engine:
         """Take, besides, this process's place among other workers."""
         longest_wait = settings.max_wait_ms / 1000
         self.light = LoopLane(longest_wait, place.note_light)
-        self._heavy = ThreadLane("heavy", _HEAVY_WAITS * longest_wait)
-        self._sandbox = Sandbox(settings.limits, settings.decode_seconds, settings.decode_bytes)
+        self._apart = DecodersApart(settings)
         self._limits = settings.limits
         self._metrics = metrics
         self._place = place
@@ -48,12 +38,11 @@ class Engine:
 
     def start(self) -> None:
         """Have everything ready for the first picture."""
-        self._heavy.start()
-        self._sandbox.start()
+        self._apart.start()
 
     def close(self) -> None:
         """End what runs beside."""
-        self._sandbox.close()
+        self._apart.close()
 
     async def classify(self, classifier: Classifier, data: bytes, trace: Trace) -> Classified:
         """One picture; if it is of a usual size, decoded and classified in a turn that it may share.
@@ -65,7 +54,7 @@ class Engine:
         try:
             classified = await self.light.share(self._together(classifier), Light(data, trace), trace)
         except HeavyImage as heavy:
-            pixels = await self._decode_apart(classifier, _Heavy(data, heavy.is_header_read), trace)
+            pixels = await self._decode_apart(classifier, Heavy(data, heavy.is_header_read), trace)
             infer = partial(self._infer, classifier, pixels[None], trace)
             rows = await self.light.run(infer, trace, admitted=True)
             classified = Classified(pixels, rows[0])
@@ -100,7 +89,7 @@ class Engine:
             some = await self.light.run(decode, trace, admitted=len(answers) > 0)
             decoded: list[Pixels | ImageError] = []
             for one in some:
-                if isinstance(one, _Heavy):
+                if isinstance(one, Heavy):
                     await go_on()
                     admitted = len(answers) + len(decoded) > 0
                     decoded.append(await self._decode_heavy(classifier, one, trace, admitted=admitted))
@@ -131,7 +120,7 @@ class Engine:
         return self._shared[classifier]
 
     async def _decode_heavy(
-        self, classifier: Classifier, picture: _Heavy, trace: Trace, *, admitted: bool
+        self, classifier: Classifier, picture: Heavy, trace: Trace, *, admitted: bool
     ) -> Pixels | ImageError:
         try:
             return await self._decode_apart(classifier, picture, trace, admitted=admitted)
@@ -139,18 +128,10 @@ class Engine:
             return error
 
     async def _decode_apart(
-        self, classifier: Classifier, picture: _Heavy, trace: Trace, *, admitted: bool = False
+        self, classifier: Classifier, picture: Heavy, trace: Trace, *, admitted: bool = False
     ) -> Pixels:
-        size = classifier.manifest.input
-
-        def work() -> Pixels:
-            with trace.stage("decode"):
-                return self._sandbox.decode(
-                    picture.data, size.height, size.width, is_header_read=picture.is_header_read
-                )
-
         with self._place.with_heavy():
-            return await self._heavy.run(work, trace, admitted=admitted)
+            return await self._apart.decode(picture, classifier.manifest.input, trace, admitted=admitted)
 
     def _infer(self, classifier: Classifier, images: Pixels, trace: Trace) -> Probabilities:
         started = time.perf_counter()
@@ -178,9 +159,9 @@ def _decode_light(classifier: Classifier, limits: Limits, data: bytes, trace: Tr
 
 def _decode_some(
     classifier: Classifier, limits: Limits, waiting: deque[bytes], most: int, trace: Trace
-) -> list[Pixels | ImageError | _Heavy]:
+) -> list[Pixels | ImageError | Heavy]:
     """What becomes of the pictures in front, as many as fit into a turn, which wait no longer."""
-    decoded: list[Pixels | ImageError | _Heavy] = []
+    decoded: list[Pixels | ImageError | Heavy] = []
     end = time.perf_counter() + LONGEST_TURN
     try:
         while waiting and len(decoded) < most and time.perf_counter() < end:
@@ -188,7 +169,7 @@ def _decode_some(
             try:
                 decoded.append(_decode_light(classifier, limits, data, trace))
             except HeavyImage as heavy:
-                decoded.append(_Heavy(data, heavy.is_header_read))
+                decoded.append(Heavy(data, heavy.is_header_read))
             except ImageError as error:
                 decoded.append(error)
         return decoded.copy()

@@ -104,6 +104,10 @@ class ImageTooLarge(ImageError):
     sentence = "the picture is 12001 x 1, with a side over 12000 (GLIMPSE_MAX_SIDE): send a smaller one"
 
 
+class SlowImage(ImageTooLarge):
+    """It takes longer to decode than a picture may."""
+
+
 class HeavyImage(ImageError):
     """A picture that is to be decoded where it may take its time; no caller sees it."""
 

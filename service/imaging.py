@@ -18,7 +18,15 @@ from service.errors import (
     UnsupportedFormat,
 )
 
-__all__ = ["ACCEPTED_FORMATS", "DEFAULT_LIMITS", "ImageError", "Limits", "decode", "encode_png"]
+__all__ = [
+    "ACCEPTED_FORMATS",
+    "DEFAULT_LIMITS",
+    "ImageError",
+    "Limits",
+    "decode",
+    "encode_png",
+    "is_plain_jpeg",
+]
 
 ACCEPTED_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
@@ -46,6 +54,9 @@ _REDUCED_GAP = 4  # how many times the model's size such a band keeps before the
 _JPEG = b"\xff\xd8"
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # but for those within a scan's data
 _SCAN, _END, _BARE = b"\xda", b"\xd9", frozenset({b"\x01", b"\xd8"})  # the last have no length
+_PLAIN_FRAMES = frozenset({b"\xc0", b"\xc1"})  # the others' pixels come in several passes, or are lossless
+_OTHER_FRAMES = frozenset(bytes([code]) for code in range(0xC2, 0xD0)) - {b"\xc4", b"\xc8", b"\xcc"}
+_MOST_FILL = 16  # bytes before a marker
 _MOST_SCANS = 100  # a camera's progressive JPEG has about ten
 _MOST_SEGMENTS = 1000  # before the first scan; a file of 10 MB needs 160 for its metadata
 
@@ -108,6 +119,19 @@ def decode(
         # Pillow's parsers let nearly any exception through on broken files (struct.error, SyntaxError, ...).
         except Exception as error:
             raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
+
+
+def is_plain_jpeg(data: bytes) -> bool:
+    """Whether its first segments are those of a JPEG that is decoded in one pass, as cameras write them."""
+    position = len(_JPEG)
+    for _ in range(_MOST_SEGMENTS if data.startswith(_JPEG) else 0):
+        found = _MARKER.match(data, position, position + _MOST_FILL)
+        if found is None or found[1] in _OTHER_FRAMES or found[1] == _SCAN:
+            return False
+        if found[1] in _PLAIN_FRAMES:
+            return True
+        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return False
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

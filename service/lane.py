@@ -43,6 +43,11 @@ class Lane(ABC):
         if (self._unfinished + on_the_way) * self._mean_seconds > self._longest_wait:
             raise self._refusal()
 
+    @property
+    def wait_seconds(self) -> float:
+        """About how long work that comes now would wait."""
+        return self._unfinished * self._mean_seconds
+
     async def run(self, work: Callable[[], Result], trace: Trace, *, admitted: bool = False) -> Result:
         """Do `work`; its wait is the trace's stage "queue".
 

@@ -15,7 +15,14 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ImageError, ImageTooLarge, Overloaded, UndecodableImage, UnsupportedFormat
+from service.errors import (
+    ImageError,
+    ImageTooLarge,
+    Overloaded,
+    SlowImage,
+    UndecodableImage,
+    UnsupportedFormat,
+)
 from service.imaging import Limits
 from service.pipes import read_by, read_line_by, write_by
 
@@ -72,7 +79,8 @@ class Sandbox:
         """As service.imaging.decode, within bounds; `is_header_read` says that its header is sound.
 
         Raises:
-            ImageError: it can't be decoded, or not within the seconds and the memory allowed.
+            ImageError: it can't be decoded, or not within the memory allowed.
+            SlowImage: it can't within the seconds allowed.
             Overloaded: there is no process or descriptor left to decode it with.
         """
         requests, answers = self._begin()
@@ -87,7 +95,8 @@ class Sandbox:
             logger.warning("a picture of %d bytes was given up on after %g s", len(data), self._seconds)
             with contextlib.suppress(OSError):  # then the next picture starts it, or is told
                 self.start()
-            raise ImageTooLarge(
+            kind = SlowImage if isinstance(error, TimeoutError) else ImageTooLarge
+            raise kind(
                 f"decoding the picture takes more than {self._seconds:g} s (GLIMPSE_DECODE_SECONDS) or "
                 f"{self._memory} bytes (GLIMPSE_DECODE_BYTES): send a smaller or simpler one"
             ) from error

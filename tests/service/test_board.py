@@ -101,11 +101,13 @@ def test_worker_that_had_work_a_moment_ago_is_about_to_get_more(board: Board, cl
 
 def test_picture_that_is_decoded_apart_takes_a_cpu_from_its_worker_too(board: Board, clock: Clock) -> None:
     ours, theirs = places(board, cpus=3)
-    with ours.with_heavy(), ours.with_heavy():
+    with ours.with_heavy():
         ours.note_light(0)
         assert not theirs.may_use(3)
         assert ours.may_use(2)
         assert not ours.may_use(3)
+        with ours.with_heavy():
+            assert not ours.may_use(2)
     clock.now += 0.01
     assert theirs.may_use(3)
     assert ours.may_use(3)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import ImageTooLarge, Overloaded, UndecodableImage, UnsupportedFormat
+from service.errors import ImageTooLarge, Overloaded, SlowImage, UndecodableImage, UnsupportedFormat
 from service.imaging import Limits, decode
 from service.sandbox import Sandbox
 from tests.support import encode, gradient
@@ -66,7 +66,7 @@ def test_picture_over_the_time_is_given_up_and_the_next_decoded() -> None:
     sandbox = Sandbox(Limits(), 0.05, MEMORY)
     sandbox.start()
     time.sleep(1)  # until the process has imported what it needs
-    with pytest.raises(ImageTooLarge, match="GLIMPSE_DECODE_SECONDS"):
+    with pytest.raises(SlowImage, match="GLIMPSE_DECODE_SECONDS"):
         sandbox.decode(slow, 8, 8)
     time.sleep(1)
     assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)

@@ -47,6 +47,7 @@ class Open:
 
     kind: str
     rate: float
+    due: str  # at which moments
     n: int
     refused: int
     p50: float

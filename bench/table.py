@@ -23,7 +23,7 @@ def to_markdown(alone: Sequence[Row], services: Sequence[Service], facts: Mappin
         ),
         "The service, calls at a rate, each timed from when it was due:",
         _table(
-            ("model", "each call", "rate", "n", "refused", "p50", "p95", "p99"),
+            ("model", "each call", "rate", "due", "n", "refused", "p50", "p95", "p99"),
             (row for one in services for row in _open_rows(one)),
         ),
         "Its start, and what each worker holds for itself, before and after many requests:",
@@ -61,7 +61,8 @@ def _closed_rows(service: Service) -> Iterable[tuple[str, ...]]:
 def _open_rows(service: Service) -> Iterable[tuple[str, ...]]:
     for one in service.opened:
         times = (f"{value:.2f}" for value in (one.p50, one.p95, one.p99))
-        yield (service.model, one.kind, f"{one.rate:g}/s", f"{one.n:,}", f"{one.refused:,}", *times)
+        n, refused = f"{one.n:,}", f"{one.refused:,}"
+        yield (service.model, one.kind, f"{one.rate:g}/s", one.due, n, refused, *times)
 
 
 def _memory_row(service: Service) -> tuple[str, ...]:

@@ -40,8 +40,11 @@ def test_tables_have_each_kind_of_call(folder: Path) -> None:
     assert text.startswith(f"before\n\n{BEGIN}\n")
     assert text.endswith(f"{END}\n\nafter\n")
     assert "of last time" not in text
-    for kind in ("form | 1", "form | 16", "form | 64", "bare body | 16", "batch of 32 | 1", "phone | 20/s"):
+    for kind in ("form | 1", "form | 16", "form | 64", "bare body | 16", "batch of 32 | 1"):
         assert f"| cnn | {kind} |" in text
+    for kind in ("cifar | 500/s", "phone | 20/s"):
+        assert f"| cnn | {kind} | at random |" in text
+        assert f"| cnn | {kind} | evenly |" in text
     for variant in ("fp32", "int8"):
         assert f" | {variant} | onnxruntime | 16 | 3 |" in text
     assert "machine: " in text

@@ -1,10 +1,11 @@
 """Large pictures in, their pixels out, decoded beside the event loop by processes of their own."""
 
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from service.bundle import InputSpec
-from service.errors import ImageError, SlowImage
-from service.imaging import is_plain_jpeg
+from service.errors import HungryImage, Overloaded
+from service.jpeg import is_one_pass
 from service.lane import ThreadLane
 from service.sandbox import Sandbox
 from service.settings import Settings
@@ -12,9 +13,9 @@ from service.trace import Trace
 from service.turn import Pixels
 
 _WAITS = 20  # times as long as usual pictures may
-# A photo takes a third of it at most, for its file and for its pixels at a reduced scale.
-PLAIN_BYTES = 64_000_000
-_MOST_PLAIN_FILE = PLAIN_BYTES // 4
+# A photo of 50 megapixels takes half of it, for its file and for its pixels at a reduced scale.
+ONE_PASS_BYTES = 64_000_000
+_MOST_FILE = ONE_PASS_BYTES // 6  # metadata may be held some times
 
 
 class Heavy(NamedTuple):
@@ -25,7 +26,7 @@ class Heavy(NamedTuple):
 
 
 class DecodersApart:
-    """A process for any picture, and one with little memory for plain JPEGs.
+    """A process for any picture, and one with little memory for JPEGs of one pass, as cameras write them.
 
     Photos that come together would wait for each other, while another CPU has nothing to do, and for whatever
     slow picture came before them. A second process for any would double the most memory that a worker takes.
@@ -33,8 +34,8 @@ class DecodersApart:
 
     def __init__(self, settings: Settings) -> None:
         """Take the bounds on a picture's time and memory, and on how long usual ones may wait."""
-        self._any = _Decoder("heavy", settings, settings.decode_bytes)
-        self._plain = _Decoder("plain", settings, min(PLAIN_BYTES, settings.decode_bytes))
+        self._any = _Decoder("any", settings, settings.decode_bytes)
+        self._one_pass = _Decoder("one-pass", settings, min(ONE_PASS_BYTES, settings.decode_bytes))
 
     def start(self) -> None:
         """Have threads and processes ready before there is a picture for them.
@@ -42,14 +43,15 @@ class DecodersApart:
         Raises:
             OSError: there is no process, descriptor or memory left for one.
         """
-        for decoder in (self._any, self._plain):
+        for decoder in (self._any, self._one_pass):
             decoder.lane.start()
             decoder.sandbox.start()
 
     def close(self) -> None:
         """End the processes."""
-        for decoder in (self._any, self._plain):
-            decoder.sandbox.close()
+        with ExitStack() as both:
+            both.callback(self._any.sandbox.close)
+            both.callback(self._one_pass.sandbox.close)
 
     async def decode(
         self, picture: Heavy, size: InputSpec, trace: Trace, *, admitted: bool = False
@@ -66,18 +68,13 @@ class DecodersApart:
             ImageError: it can't be decoded within the bounds.
             Overloaded: it would not start in time, or there is no process to decode it with.
         """
-        if self._is_for_plain(picture.data):
+        is_crowded = self._one_pass.lane.is_busy and not self._any.lane.is_busy
+        if not is_crowded and len(picture.data) <= _MOST_FILE and is_one_pass(picture.data):
             try:
-                return await self._plain.decode(picture, size, trace, admitted=admitted)
-            except SlowImage:
-                raise
-            except ImageError:  # or one for which it has too little memory: the other one says
-                admitted = True
+                return await self._one_pass.decode(picture, size, trace, admitted=admitted)
+            except (HungryImage, Overloaded):  # the other has more memory, and may have a process or room
+                pass
         return await self._any.decode(picture, size, trace, admitted=admitted)
-
-    def _is_for_plain(self, data: bytes) -> bool:
-        is_sooner = self._plain.lane.wait_seconds <= self._any.lane.wait_seconds
-        return is_sooner and len(data) <= _MOST_PLAIN_FILE and is_plain_jpeg(data)
 
 
 class _Decoder:

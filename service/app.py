@@ -66,10 +66,12 @@ def create_app(settings: Settings, place: Place | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts = parts_of(app)
-    parts.engine.start()
-    parts.metrics.note_ready()
-    yield
-    parts.engine.close()
+    try:
+        parts.engine.start()
+        parts.metrics.note_ready()
+        yield
+    finally:
+        parts.engine.close()
 
 
 def _add_middleware(app: FastAPI, parts: Parts) -> None:

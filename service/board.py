@@ -17,7 +17,7 @@ _COUNT: Final = "I"
 _BYTES = struct.calcsize(_TIME) + struct.calcsize(_COUNT)  # of each worker
 _OWN = -1  # the descriptor of memory that a process has for itself
 _NOT_THERE = 2**32 - 1  # a worker's count of connections while it does not accept
-_MOST_DECODING = 2  # large pictures at a time, by a worker's processes for them
+_MOST_DECODING = 2  # large pictures at a time, where a worker has some for both of its processes
 _REST_SECONDS = 0.002  # without work, after which a worker may be thought to have nothing to do
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from service.errors import BrokenHeader, ImageError, ImageTooLarge, UndecodableImage
+from service.errors import BrokenHeader, HungryImage, ImageError, UndecodableImage
 from service.imaging import Limits, decode
 from service.logs import ignore_pillows_warnings
 
@@ -62,7 +62,7 @@ def _explained(error: ImageError, *, is_header_read: bool) -> ImageError:
     """Some of Pillow's parsers call a header broken that they have no memory for."""
     if not isinstance(error, BrokenHeader):
         return error
-    return ImageTooLarge(_TOO_MUCH) if is_header_read else UndecodableImage(_BROKEN_OR_TOO_MUCH)
+    return HungryImage(_TOO_MUCH) if is_header_read else UndecodableImage(_BROKEN_OR_TOO_MUCH)
 
 
 def _offer_to_the_kernel() -> None:

@@ -108,6 +108,10 @@ class SlowImage(ImageTooLarge):
     """It takes longer to decode than a picture may."""
 
 
+class HungryImage(ImageTooLarge):
+    """It takes more memory to decode than the process has that tried."""
+
+
 class HeavyImage(ImageError):
     """A picture that is to be decoded where it may take its time; no caller sees it."""
 

@@ -1,8 +1,6 @@
 """Untrusted bytes of a picture in, uint8 pixels at the model's size out; training decodes with it too."""
 
 import io
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +10,15 @@ from PIL import Image
 from service.errors import (
     BrokenHeader,
     HeavyImage,
+    HungryImage,
     ImageError,
     ImageTooLarge,
     UndecodableImage,
     UnsupportedFormat,
 )
+from service.jpeg import JPEG, check_jpeg
 
-__all__ = [
-    "ACCEPTED_FORMATS",
-    "DEFAULT_LIMITS",
-    "ImageError",
-    "Limits",
-    "decode",
-    "encode_png",
-    "is_plain_jpeg",
-]
+__all__ = ["ACCEPTED_FORMATS", "DEFAULT_LIMITS", "ImageError", "Limits", "decode", "encode_png"]
 
 ACCEPTED_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
@@ -50,15 +42,6 @@ _DRAFT_GAP = 2
 # that one request may take.
 _BAND_PIXELS = 4_000_000
 _REDUCED_GAP = 4  # how many times the model's size such a band keeps before the one resize of all pictures
-
-_JPEG = b"\xff\xd8"
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # but for those within a scan's data
-_SCAN, _END, _BARE = b"\xda", b"\xd9", frozenset({b"\x01", b"\xd8"})  # the last have no length
-_PLAIN_FRAMES = frozenset({b"\xc0", b"\xc1"})  # the others' pixels come in several passes, or are lossless
-_OTHER_FRAMES = frozenset(bytes([code]) for code in range(0xC2, 0xD0)) - {b"\xc4", b"\xc8", b"\xcc"}
-_MOST_FILL = 16  # bytes before a marker
-_MOST_SCANS = 100  # a camera's progressive JPEG has about ten
-_MOST_SEGMENTS = 1000  # before the first scan; a file of 10 MB needs 160 for its metadata
 
 # Whatever its pixels, a larger file may hold so many chunks, tiles or tags that reading them takes seconds.
 _LIGHT_BYTES = 256_000
@@ -101,8 +84,8 @@ def decode(
     """
     if most_work is not None and len(data) > _LIGHT_BYTES:
         raise HeavyImage(is_header_read=False)
-    if data.startswith(_JPEG):
-        _check_jpeg(data)
+    if data.startswith(JPEG):
+        check_jpeg(data)
     image = _open(data)
     with image:
         _check_size(image, limits)
@@ -113,25 +96,12 @@ def decode(
         except ImageError:
             raise
         except MemoryError as error:
-            raise ImageTooLarge(_TOO_MUCH_MEMORY) from error
+            raise HungryImage(_TOO_MUCH_MEMORY) from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageTooLarge(f"the picture unpacks to too much: {error}") from error
         # Pillow's parsers let nearly any exception through on broken files (struct.error, SyntaxError, ...).
         except Exception as error:
             raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
-
-
-def is_plain_jpeg(data: bytes) -> bool:
-    """Whether its first segments are those of a JPEG that is decoded in one pass, as cameras write them."""
-    position = len(_JPEG)
-    for _ in range(_MOST_SEGMENTS if data.startswith(_JPEG) else 0):
-        found = _MARKER.match(data, position, position + _MOST_FILL)
-        if found is None or found[1] in _OTHER_FRAMES or found[1] == _SCAN:
-            return False
-        if found[1] in _PLAIN_FRAMES:
-            return True
-        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return False
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -147,7 +117,7 @@ def _open(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(f"the picture is far over every limit: {error}") from error
     except MemoryError as error:
-        raise ImageTooLarge(_TOO_MUCH_MEMORY) from error
+        raise HungryImage(_TOO_MUCH_MEMORY) from error
     except Exception as error:
         if data.startswith(_SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
             raise BrokenHeader from error
@@ -169,51 +139,6 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
             f"the picture is {width} x {height}, with a side over {limits.max_side} "
             "(GLIMPSE_MAX_SIDE): send a smaller one"
         )
-
-
-def _check_jpeg(data: bytes) -> None:
-    """A small file has room for thousands of scans, each over all the pixels, and of segments.
-
-    Pillow joins EXIF segments in a time that grows with the square of their number.
-    """
-    markers = _markers(data)
-    for count, marker in enumerate(markers):
-        if marker == _SCAN:
-            break
-        if count == _MOST_SEGMENTS:
-            raise UndecodableImage(
-                f"the JPEG picture has more than {_MOST_SEGMENTS} segments of metadata: save it without"
-            )
-    # Looking for two bytes is quick. They are also in what phones append, which is no part of the picture.
-    if _count_pairs(data, b"\xff" + _SCAN) <= _MOST_SCANS:
-        return
-    scans = 1
-    for marker in markers:
-        scans += marker == _SCAN
-        if scans > _MOST_SCANS:
-            raise UndecodableImage(
-                f"the JPEG picture has more than {_MOST_SCANS} scans: save it as a plain one"
-            )
-
-
-def _count_pairs(data: bytes, pair: bytes) -> int:
-    """As data.count(pair) where there is data; in a tenth of its time on a JPEG, which is full of 0xff."""
-    (wanted,) = np.frombuffer(pair, np.uint16)
-    count = 0
-    for start in (0, 1):
-        pairs = np.frombuffer(data, np.uint16, (len(data) - start) // 2, start)
-        count += int(np.count_nonzero(pairs == wanted))
-    return count
-
-
-def _markers(data: bytes) -> Iterator[bytes]:
-    """The code of each marker up to the picture's end, as a decoder finds them."""
-    position = len(_JPEG)
-    while (found := _MARKER.search(data, position)) and found[1] != _END:
-        yield found[1]
-        position = found.end()
-        if found[1] not in _BARE:
-            position += int.from_bytes(data[position : position + 2], "big")
 
 
 def _work(image: Image.Image) -> float:

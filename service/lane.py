@@ -44,9 +44,9 @@ class Lane(ABC):
             raise self._refusal()
 
     @property
-    def wait_seconds(self) -> float:
-        """About how long work that comes now would wait."""
-        return self._unfinished * self._mean_seconds
+    def is_busy(self) -> bool:
+        """Whether work that comes now would wait."""
+        return self._unfinished > 0
 
     async def run(self, work: Callable[[], Result], trace: Trace, *, admitted: bool = False) -> Result:
         """Do `work`; its wait is the trace's stage "queue".

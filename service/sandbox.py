@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import (
+    HungryImage,
     ImageError,
     ImageTooLarge,
     Overloaded,
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 # A photo goes through in three turns of the two processes instead of fifty; Linux lets nobody have more.
 _PIPE_BYTES = 1 << 20
 _ERRORS: dict[str, type[ImageError]] = {
-    error.__name__: error for error in (ImageTooLarge, UndecodableImage, UnsupportedFormat)
+    error.__name__: error for error in (HungryImage, ImageTooLarge, UndecodableImage, UnsupportedFormat)
 }
 
 
@@ -79,8 +80,7 @@ class Sandbox:
         """As service.imaging.decode, within bounds; `is_header_read` says that its header is sound.
 
         Raises:
-            ImageError: it can't be decoded, or not within the memory allowed.
-            SlowImage: it can't within the seconds allowed.
+            ImageError: it can't be decoded; SlowImage and HungryImage: not within the seconds or the memory.
             Overloaded: there is no process or descriptor left to decode it with.
         """
         requests, answers = self._begin()
@@ -91,18 +91,27 @@ class Sandbox:
             write_by(end, requests, data)
             return _read_answer(end, answers, height, width)
         except (OSError, ValueError) as error:  # too late, a broken pipe, or half an answer
-            self.close()
-            logger.warning("a picture of %d bytes was given up on after %g s", len(data), self._seconds)
-            with contextlib.suppress(OSError):  # then the next picture starts it, or is told
-                self.start()
-            kind = SlowImage if isinstance(error, TimeoutError) else ImageTooLarge
-            raise kind(
-                f"decoding the picture takes more than {self._seconds:g} s (GLIMPSE_DECODE_SECONDS) or "
-                f"{self._memory} bytes (GLIMPSE_DECODE_BYTES): send a smaller or simpler one"
-            ) from error
+            raise self._give_up(len(data), is_late=isinstance(error, TimeoutError)) from error
         except MemoryError:  # for our end of it, amid what was asked and answered
             self.close()
             raise
+
+    def _give_up(self, size: int, *, is_late: bool) -> ImageError:
+        """Leave the process, of which nothing comes any more, for another; what to say of the picture."""
+        self.close()
+        reason = f"nothing came for {self._seconds:g} s" if is_late else "its process ended"
+        logger.warning("a picture of %d bytes was given up on: %s", size, reason)
+        with contextlib.suppress(OSError):  # then the next picture starts it, or is told
+            self.start()
+        if is_late:
+            return SlowImage(
+                f"decoding the picture takes more than {self._seconds:g} s (GLIMPSE_DECODE_SECONDS): "
+                "send a smaller or simpler one"
+            )
+        return HungryImage(
+            f"decoding the picture takes more than {self._memory} bytes (GLIMPSE_DECODE_BYTES), or breaks "
+            "the decoder: send a smaller or simpler one"
+        )
 
     def _begin(self) -> tuple[IO[bytes], IO[bytes]]:
         """The pipes of a process that runs."""

@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     )
     decode_seconds: Seconds = Field(1.7, gt=0, description="longest decoding of one picture")
     decode_bytes: int = Field(
-        300_000_000, ge=_LEAST_DECODE_BYTES, description="most memory for decoding one picture"
+        300_000_000,
+        ge=_LEAST_DECODE_BYTES,
+        description="most memory for decoding one picture; a worker may take 64 MB more for a camera's JPEG",
     )
     batch_seconds: Seconds = Field(10, gt=0, description="longest work on one batch before 503")
     stall_seconds: Seconds = Field(

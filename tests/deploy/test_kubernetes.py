@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from service import settings as service_settings
-from service.apart import PLAIN_BYTES
+from service.apart import ONE_PASS_BYTES
 from service.app import VERSION
 from service.cpus import usable_cpus
 from service.settings import Settings, SettingsError, read_settings
@@ -136,7 +136,7 @@ def test_cpus_are_what_workers_and_their_threads_use(overlay: str, settings: Set
 
 @both
 def test_memory_is_enough_for_all_that_the_settings_allow(overlay: str, settings: Settings) -> None:
-    worker = WORKER_BYTES + settings.decode_bytes + PLAIN_BYTES + settings.max_buffered_bytes
+    worker = WORKER_BYTES + settings.decode_bytes + ONE_PASS_BYTES + settings.max_buffered_bytes
     files = quantity(pod(overlay)["volumes"][0]["emptyDir"]["sizeLimit"])
     limit = quantity(container(overlay)["resources"]["limits"]["memory"])
     assert limit > settings.workers * worker + files

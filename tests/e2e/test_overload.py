@@ -16,8 +16,8 @@ from tests.support import service_command
 
 pytestmark = pytest.mark.alone
 
-# The share of the peak that is still answered, and milliseconds of what is. Where refusing cost as much as it
-# did in the application, 84% were answered on a quiet machine; a queue without bounds answers in seconds.
+# The share of the peak that is still answered, and milliseconds of what is: this finds a collapse, and
+# `make overload` what refusing costs.
 _GOODPUT, _P95 = 0.8, 100
 _TRIES = 3  # a minute that something else on the machine disturbed decides nothing
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from service import apart
 from service.apart import DecodersApart, Heavy
 from service.bundle import InputSpec
-from service.errors import ImageError, ImageTooLarge, UndecodableImage
+from service.errors import HungryImage, ImageTooLarge, Overloaded, SlowImage, UndecodableImage
 from service.imaging import decode
 from service.settings import Settings
 from service.trace import Trace
@@ -18,32 +19,33 @@ from service.turn import Pixels
 from tests.support import encode, gradient
 
 SIZE = InputSpec(height=32, width=24)
+LARGE = InputSpec(height=2400, width=2400)
 PHOTO = encode(gradient(3000, 2000), "JPEG")
+SLOW = encode(Image.effect_noise((5000, 5000), 50), compress_level=1)
+
+
+@contextmanager
+def started(max_wait_ms: float = 10_000) -> Iterator[DecodersApart]:
+    made = DecodersApart(Settings(max_wait_ms=max_wait_ms, decode_seconds=60))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture
 def decoders() -> Iterator[DecodersApart]:
-    yield from started()
-
-
-def started() -> Iterator[DecodersApart]:
-    made = DecodersApart(Settings(max_wait_ms=10_000, decode_seconds=60))
-    made.start()
-    yield made
-    made.close()
+    with started() as made:
+        yield made
 
 
 def decoded(decoders: DecodersApart, data: bytes, size: InputSpec = SIZE) -> Pixels:
     return asyncio.run(decoders.decode(Heavy(data, is_header_read=False), size, Trace()))
 
 
-@pytest.mark.parametrize("data", [PHOTO, encode(gradient(3000, 2000)), encode(gradient(), "WEBP")])
-def test_pixels_are_those_of_the_decoder(decoders: DecodersApart, data: bytes) -> None:
-    assert np.array_equal(decoded(decoders, data), decode(data, SIZE.height, SIZE.width))
-
-
-def test_photo_does_not_wait_for_a_slow_picture(decoders: DecodersApart) -> None:
-    slow = encode(Image.effect_noise((6000, 6000), 50), compress_level=1)  # about a second
+def in_order(decoders: DecodersApart, pictures: dict[str, bytes]) -> list[str]:
+    """All at once; their names as they are done."""
     done: list[str] = []
 
     async def note(name: str, data: bytes) -> None:
@@ -51,69 +53,85 @@ def test_photo_does_not_wait_for_a_slow_picture(decoders: DecodersApart) -> None
         done.append(name)
 
     async def send() -> None:
-        await asyncio.gather(note("slow", slow), note("photo", PHOTO))
+        await asyncio.gather(*(note(*pair) for pair in pictures.items()))
 
     asyncio.run(send())
-    assert done == ["photo", "slow"]
+    return done
 
 
-def test_photos_that_come_together_use_both_processes(decoders: DecodersApart) -> None:
-    for _ in range(10):  # until it knows how long they take
-        decoded(decoders, PHOTO)
-    used = [Trace() for _ in range(2)]
-
-    async def send() -> None:
-        heavy = Heavy(PHOTO, is_header_read=False)
-        await asyncio.gather(*(decoders.decode(heavy, SIZE, trace) for trace in used))
-
-    asyncio.run(send())
-    assert all(one.lane.wait_seconds == 0 for one in (decoders._any, decoders._plain))
-    assert decoders._any.lane._mean_seconds > 0  # the second one went there
+@pytest.mark.parametrize("data", [PHOTO, encode(gradient(3000, 2000)), encode(gradient(), "WEBP")])
+def test_pixels_are_those_of_the_decoder(decoders: DecodersApart, data: bytes) -> None:
+    assert np.array_equal(decoded(decoders, data), decode(data, SIZE.height, SIZE.width))
 
 
-@pytest.mark.parametrize("least", [1_000_000, 30_000_000])
+def test_photos_wait_for_no_slow_picture(decoders: DecodersApart) -> None:
+    for data in (PHOTO, encode(gradient())):  # until both processes are there
+        decoded(decoders, data)
+    names = ("slow", "first", "second", "third")
+    done = in_order(decoders, {name: SLOW if name == "slow" else PHOTO for name in names})
+    assert done == ["first", "second", "third", "slow"]
+
+
+def test_two_photos_are_decoded_at_a_time(decoders: DecodersApart) -> None:
+    in_order(decoders, {"one": PHOTO, "other": PHOTO})
+    assert all(decoder.lane._mean_seconds > 0 for decoder in (decoders._any, decoders._one_pass))
+
+
+@pytest.mark.parametrize("memory", [1_000_000, 25_000_000])
 def test_photo_for_which_the_small_process_has_no_memory_is_decoded_by_the_other(
-    monkeypatch: pytest.MonkeyPatch, least: int
+    monkeypatch: pytest.MonkeyPatch, memory: int
 ) -> None:
-    monkeypatch.setattr(apart, "PLAIN_BYTES", least)
-    large = InputSpec(height=2400, width=2400)
+    monkeypatch.setattr(apart, "ONE_PASS_BYTES", memory)
     data = encode(gradient(5000, 4900), "JPEG")
-    for decoders in started():
-        assert np.array_equal(decoded(decoders, data, large), decode(data, large.height, large.width))
+    with started() as decoders:
+        with pytest.raises(HungryImage):
+            decoders._one_pass.sandbox.decode(data, LARGE.height, LARGE.width)
+        assert np.array_equal(decoded(decoders, data, LARGE), decode(data, LARGE.height, LARGE.width))
+
+
+def test_photos_that_the_small_process_leaves_wait_no_longer_than_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(apart, "ONE_PASS_BYTES", 1_000_000)
+    photo = Heavy(encode(gradient(5000, 4900), "JPEG"), is_header_read=False)
+
+    async def send(decoders: DecodersApart) -> list[Pixels | BaseException]:
+        calls = [decoders.decode(photo, LARGE, Trace()) for _ in range(12)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    with started(max_wait_ms=5) as decoders:
+        decoded(decoders, photo.data, LARGE)
+        found = asyncio.run(send(decoders))
+    refused = [one for one in found if isinstance(one, Overloaded)]
+    assert 1 <= len(refused) < len(found)
+
+
+def test_photo_is_decoded_by_the_other_where_the_small_process_can_not_be_started(
+    decoders: DecodersApart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError("no process")
+
+    monkeypatch.setattr(decoders._one_pass.sandbox, "start", fail)
+    assert decoded(decoders, PHOTO).shape == (SIZE.height, SIZE.width, 3)
 
 
 def test_file_that_does_not_fit_the_small_process_is_left_to_the_other(
     decoders: DecodersApart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "_MOST_PLAIN_FILE", len(PHOTO) - 1)
-    decoders._plain.sandbox.close()
+    monkeypatch.setattr(apart, "_MOST_FILE", len(PHOTO) - 1)
+    decoders._one_pass.sandbox.close()
     decoded(decoders, PHOTO)
-    assert decoders._plain.sandbox._process is None
+    assert decoders._one_pass.sandbox._process is None
 
 
-@pytest.mark.parametrize(
-    ("data", "error"),
-    [
-        (PHOTO[: len(PHOTO) // 2], UndecodableImage),
-        (encode(gradient())[:-40], UndecodableImage),
-        (encode(Image.new("RGB", (8000, 7000)), "JPEG"), ImageTooLarge),
-    ],
-)
-def test_what_no_process_can_decode_is_refused(
-    decoders: DecodersApart, data: bytes, error: type[ImageError]
-) -> None:
-    with pytest.raises(error):
-        decoded(decoders, data)
-    assert decoded(decoders, PHOTO).shape == (SIZE.height, SIZE.width, 3)
-
-
-@pytest.mark.alone
-def test_picture_that_takes_too_long_is_not_tried_twice() -> None:
-    decoders = DecodersApart(Settings(max_wait_ms=10_000, decode_seconds=0.2))
-    decoders.start()
+def test_what_the_other_could_not_decode_either_is_tried_once(decoders: DecodersApart) -> None:
     decoders._any.sandbox.close()
-    decoders._plain.sandbox._seconds = 0.0
-    with pytest.raises(ImageTooLarge, match="GLIMPSE_DECODE_SECONDS"):
+    with pytest.raises(UndecodableImage):
+        decoded(decoders, PHOTO[: len(PHOTO) // 2])
+    with pytest.raises(ImageTooLarge, match="GLIMPSE_MAX_PIXELS"):
+        decoded(decoders, encode(Image.new("RGB", (8000, 7000)), "JPEG"))
+    decoders._one_pass.sandbox._seconds = 0.0
+    with pytest.raises(SlowImage):
         decoded(decoders, PHOTO)
     assert decoders._any.sandbox._process is None
-    decoders.close()

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from service.errors import HeavyImage, ImageTooLarge, UndecodableImage, UnsupportedFormat
-from service.imaging import Limits, decode, is_plain_jpeg
+from service.imaging import Limits, decode
 from tests.support import encode, gradient
 
 SIZE = (30, 40)  # height, width of gradient()
@@ -167,28 +167,6 @@ def test_end_of_picture_within_a_comment_hides_no_scans(remark: bytes) -> None:
     comment = b"\xff\xfe\0" + bytes([2 + len(remark)]) + remark
     with pytest.raises(UndecodableImage, match="more than 100 scans"):
         decode(data[:last] + comment + data[last:-2] * 200 + b"\xff\xd9", *SIZE)
-
-
-@pytest.mark.parametrize(
-    ("data", "is_plain"),
-    [
-        (encode(gradient(), "JPEG"), True),
-        (encode(gradient().convert("L"), "JPEG"), True),
-        (encode(gradient(), "JPEG", exif=b"Exif\0\0" + 60_000 * b"."), True),
-        (encode(gradient(), "JPEG", icc_profile=200_000 * b"\xff"), True),
-        (encode(gradient(), "JPEG").replace(b"\xff\xc0", b"\xff\xff\xff\xc0"), True),
-        (encode(gradient(), "JPEG", progressive=True), False),
-        (encode(gradient(), "JPEG")[:20], False),
-        (encode(gradient(), "JPEG").replace(b"\xff\xc0", b"\xff" * 99 + b"\xc0"), False),
-        (b"\xff\xd8" + b"\xff\xfe\0\2" * 1001 + encode(gradient(), "JPEG")[2:], False),
-        (b"\xff\xd8" + b"\xff\xfe\0\0" * 9, False),
-        (encode(gradient()), False),
-        (b"\xff\xd8", False),
-        (b"", False),
-    ],
-)
-def test_jpeg_of_one_pass_is_known_by_its_first_segments(data: bytes, is_plain: bool) -> None:
-    assert is_plain_jpeg(data) == is_plain
 
 
 @pytest.mark.parametrize(

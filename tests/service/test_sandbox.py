@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import ImageTooLarge, Overloaded, SlowImage, UndecodableImage, UnsupportedFormat
+from service.errors import (
+    HungryImage,
+    ImageTooLarge,
+    Overloaded,
+    SlowImage,
+    UndecodableImage,
+    UnsupportedFormat,
+)
 from service.imaging import Limits, decode
 from service.sandbox import Sandbox
 from tests.support import encode, gradient
@@ -54,7 +61,7 @@ def test_one_process_decodes_many_pictures(sandbox: Sandbox) -> None:
 
 def test_picture_over_the_memory_is_refused_and_the_next_decoded() -> None:
     sandbox = Sandbox(Limits(), 10, 20_000_000)
-    with pytest.raises(ImageTooLarge, match="GLIMPSE_DECODE_BYTES"):
+    with pytest.raises(HungryImage, match="GLIMPSE_DECODE_BYTES"):
         sandbox.decode(encode(Image.new("RGB", (6000, 5000))), 8, 8)
     assert sandbox.decode(encode(gradient()), 8, 8).shape == (8, 8, 3)
     sandbox.close()

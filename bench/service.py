@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Literal, get_args
 
 from bench.at_rate import call_at
 from bench.figures import Closed, Memory, Open, Round, Service
@@ -20,10 +21,10 @@ FORM, BARE, BATCH = "form", "bare body", "batch of 32"
 _A_BATCH = 32
 # What is sent, and how often at a time.
 _KINDS: Mapping[str, Sequence[int]] = {FORM: (1, 16, 64), BARE: (1, 16, 64), BATCH: (1,)}
-# What is sent, how often a second, and for how many times the seconds of a turn, as p95 needs some hundred.
+# What is sent, how often a second, and for how many turns' seconds, as p95 needs some hundred.
 _RATES = (("cifar", 500.0, 1), ("phone", 20.0, 4))
 # Many users' calls come at random moments, some while others are being answered; a camera's come evenly.
-RANDOM, EVEN = "at random", "evenly"
+Due = Literal["at random", "evenly"]
 _CROWD = 16  # connections that warm it up, and that fill its memory
 _WARM_UP_SECONDS = 1.0
 _CHUNK_SECONDS = 2.0
@@ -38,7 +39,7 @@ def measure_service(lab: Lab, model: str, rounds: int, seconds: float, requests:
         lab: what starts it.
         model: the default model's name.
         rounds: how often each number of connections gets its turn.
-        seconds: of each turn, and of each load at a rate, or some times as long.
+        seconds: of each turn, and of each load of small pictures at a rate; of photos, four times as long.
         requests: how many it answers between the two looks at its memory.
         say: takes a line on how it goes.
 
@@ -54,7 +55,7 @@ def measure_service(lab: Lab, model: str, rounds: int, seconds: float, requests:
         closed = _closed(url, rounds, seconds, lambda what: say(f"{model}: {what}"))
         opened = []
         for scenario, rate, turns in _RATES:
-            for due in (RANDOM, EVEN):
+            for due in get_args(Due):
                 say(f"{model}: {scenario} at {rate:g}/s, due {due}")
                 opened.append(_open(url, scenario, rate, turns * seconds, due))
         say(f"{model}: {requests:,} requests")
@@ -98,15 +99,15 @@ def _round(timed: Timed, kind: str) -> Round:
     return Round(len(timed.times), pictures_a_call * timed.rate, *times)
 
 
-def _open(url: str, scenario: str, rate: float, seconds: float, due: str) -> Open:
-    """Those that a load test sends, at RANDOM moments the same as its, but from a lighter generator."""
+def _open(url: str, scenario: str, rate: float, seconds: float, due: Due) -> Open:
+    """Those that a load test sends, where due at random at the same moments, but from a lighter generator."""
     weights = SCENARIOS[scenario].weights
     requests = {
         kind: [post(one.path, one.content_type, one.body) for one in payloads]
         for kind, payloads in build_payloads(weights).items()
     }
     arrivals = draw_arrivals(weights, rate, seconds)
-    moments = [one.due if due == RANDOM else number / rate for number, one in enumerate(arrivals)]
+    moments = [one.due if due == "at random" else number / rate for number, one in enumerate(arrivals)]
     chosen = [requests[one.kind][int(one.pick * len(requests[one.kind]))] for one in arrivals]
     timed = call_at(url, list(zip(moments, chosen, strict=True)))
     times = (timed.percentile(share) for share in (0.5, 0.95, 0.99))

@@ -68,6 +68,7 @@ def test_broken_picture_fails_alone(parts: Parts) -> None:
     assert np.array_equal(first.probabilities, last.probabilities)
 
 
+@pytest.mark.alone
 def test_times_of_a_shared_turn_add_up_to_what_each_waited(parts: Parts) -> None:
     cat = (PICTURES / "cat.png").read_bytes()
     _, traces = classify(parts, [cat] * 4)

@@ -25,6 +25,7 @@ from export.latency import measure_latency
 from export.measure import Measured, calibrate, evaluate, measure
 from export.quantize import quantize
 from export.unfamiliar import read_unfamiliar
+from service import openvino
 from service.bundle import (
     GOLDEN,
     Gate,
@@ -141,13 +142,19 @@ def export_bundle(checkpoint: Checkpoint, order: Order) -> Manifest:
             recipe=facts.recipe,
             seed=facts.seed,
             git_commit=facts.git_commit,
-            versions=library_versions("torch", "onnx", "onnxruntime", "pillow"),
+            versions=library_versions("torch", "onnx", "onnxruntime", "pillow", *_plugins(candidates)),
         ),
     )
     card = _write_card(manifest, candidates, dataset)
     weights_file = {FILE_NAME: encode_checkpoint(checkpoint)}
     write_bundle(manifest, {**files, **weights_file, **card}, order.folder)
     return manifest
+
+
+def _plugins(candidates: Mapping[VariantName, Candidate]) -> Sequence[str]:
+    """Packages besides ONNX Runtime that a figure was measured with."""
+    measured = {engine for one in candidates.values() for engine in one.measured.engines}
+    return [openvino.PACKAGE] if "openvino" in measured else []
 
 
 def _load_data(facts: Facts, order: Order) -> Dataset:

@@ -9,8 +9,8 @@ from typing import Any
 
 import onnxruntime
 
-_PACKAGE = "onnxruntime-ep-openvino"
-_MODULE = _PACKAGE.replace("-", "_")
+PACKAGE = "onnxruntime-ep-openvino"
+_MODULE = PACKAGE.replace("-", "_")
 
 
 class OpenVinoError(Exception):
@@ -43,7 +43,7 @@ def open_session(
     # With the fallback, a failure would leave ONNX Runtime's own kernels in its place without a word.
     session = onnxruntime.InferenceSession(graph, options, enable_fallback=0)
     if device.ep_name not in session.get_providers():
-        raise OpenVinoError(f"{_PACKAGE} computes nothing of it: choose another GLIMPSE_ENGINE")
+        raise OpenVinoError(f"{PACKAGE} computes nothing of it: choose another GLIMPSE_ENGINE")
     return session
 
 
@@ -55,7 +55,7 @@ def find_cpu() -> Any:  # noqa: ANN401 - ONNX Runtime's devices have no type
     """
     if not is_installed():
         raise OpenVinoError(
-            f"{_PACKAGE} is not installed: install it (requirements-openvino.txt), or choose another "
+            f"{PACKAGE} is not installed: install it (requirements-openvino.txt), or choose another "
             "GLIMPSE_ENGINE"
         )
     name = _register()
@@ -63,7 +63,7 @@ def find_cpu() -> Any:  # noqa: ANN401 - ONNX Runtime's devices have no type
         if device.ep_name == name and device.ep_metadata.get("ov_device") == "CPU":
             return device
     raise OpenVinoError(
-        f"{_PACKAGE} does not offer this CPU, as it supports Intel's: choose another GLIMPSE_ENGINE"
+        f"{PACKAGE} does not offer this CPU, as it supports Intel's: choose another GLIMPSE_ENGINE"
     )
 
 

@@ -16,6 +16,7 @@ from export.engines import EXACT
 from service.bundle import read_bundle
 from service.cpus import cpu_has
 from service.imaging import decode
+from service.openvino import PACKAGE
 from tests.e2e.bundle.commands import command, export
 from tests.support import ROOT, Shapes
 
@@ -39,6 +40,13 @@ def test_card_has_its_figures_and_pictures(bundle: Path) -> None:
         assert f"| int8 by {engine} | {accuracy:.2%} (" in card
     for class_name in Shapes.CLASS_NAMES:
         assert f"| `{class_name}` |" in card
+
+
+def test_versions_are_those_of_all_that_computed_it(bundle: Path) -> None:
+    manifest = read_bundle(bundle).manifest
+    expected = {"python", "torch", "onnx", "onnxruntime", "pillow"}
+    plugins = {PACKAGE} if "openvino" in manifest.variants["int8"].engines else set()
+    assert set(manifest.provenance.versions) == expected | plugins
 
 
 def test_bundle_names_neither_paths_nor_times(bundle: Path, shapes: Path, work: Path) -> None:

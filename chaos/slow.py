@@ -48,6 +48,8 @@ class SlowClient:
 def _run(lab: Lab, extent: int) -> Outcome:
     names = ("HEADER", "STALL", "READ")
     settings = {f"GLIMPSE_{name}_SECONDS": str(extent) for name in names}
+    # A thousand connections at once take a worker some 30 ms: how long neighbours wait is to be seen.
+    settings["GLIMPSE_MAX_WAIT_MS"] = str(1000 * NEIGHBOUR_SECONDS)
     with room_for(2 * CLIENTS), lab.service(settings) as subject:
         with (
             crowd(lambda: subject.address, _NEIGHBOURS, _PAUSE_SECONDS) as neighbours,

@@ -8,13 +8,15 @@ import numpy as np
 from service.errors import UndecodableImage
 
 JPEG = b"\xff\xd8"  # how each begins
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # but for those within a scan's data
+# But for those within a scan's data. Of the fill bytes before it only the last is looked at: a search that
+# tried them all from each of them would take minutes for a file that is nothing else.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _SCAN, _END, _BARE = b"\xda", b"\xd9", frozenset({b"\x01", b"\xd8"})  # the last have no length
 _SEQUENTIAL = frozenset({b"\xc0", b"\xc1"})
 _OTHER_FRAMES = frozenset(bytes([code]) for code in range(0xC2, 0xD0)) - {b"\xc4", b"\xc8", b"\xcc"}
-_MOST_FILL = 16  # bytes before a marker
+_NEXT_MARKER = re.compile(rb"\xff{1,16}([^\x00\xff\xd0-\xd7])")  # right here
 _MOST_SCANS = 100  # a camera's progressive JPEG has about ten
-_MOST_SEGMENTS = 1000  # before the first scan; a file of 10 MB needs 160 for its metadata
+_MOST_SEGMENTS = 1000  # a file of 10 MB needs 160 for its metadata, and ten scans some tables each
 
 
 def check_jpeg(data: bytes) -> None:
@@ -25,23 +27,20 @@ def check_jpeg(data: bytes) -> None:
     Raises:
         UndecodableImage: more scans, each over all the pixels, or more segments than pictures have.
     """
-    markers = _markers(data)
-    for count, marker in enumerate(markers):
-        if marker == _SCAN:
-            break
-        if count == _MOST_SEGMENTS:
-            raise UndecodableImage(
-                f"the JPEG picture has more than {_MOST_SEGMENTS} segments of metadata: save it without"
-            )
     # Looking for two bytes is quick. They are also in what phones append, which is no part of the picture.
-    if _count_pairs(data, b"\xff" + _SCAN) <= _MOST_SCANS:
-        return
-    scans = 1
-    for marker in markers:
+    may_have_many = _count_pairs(data, b"\xff" + _SCAN) > _MOST_SCANS
+    scans = 0
+    for count, marker in enumerate(_markers(data)):
         scans += marker == _SCAN
+        if scans and not may_have_many:
+            break
         if scans > _MOST_SCANS:
             raise UndecodableImage(
                 f"the JPEG picture has more than {_MOST_SCANS} scans: save it as a plain one"
+            )
+        if count == _MOST_SEGMENTS:
+            raise UndecodableImage(
+                f"the JPEG picture has more than {_MOST_SEGMENTS} segments of metadata: save it without"
             )
 
 
@@ -72,7 +71,7 @@ def is_one_pass(data: bytes) -> bool:
     """
     position, components = len(JPEG), None
     for _ in range(_MOST_SEGMENTS if data.startswith(JPEG) else 0):
-        found = _MARKER.match(data, position, position + _MOST_FILL)
+        found = _NEXT_MARKER.match(data, position)
         if found is None or found[1] in _OTHER_FRAMES:
             return False
         segment = data[

@@ -121,6 +121,8 @@ HOSTILE: dict[str, tuple[bytes, set[int]]] = {
     "zTXt bomb": (png(1, 1, chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 200_000_000, 9))), {422}),
     "iCCP bomb": (png(1, 1, chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 200_000_000, 9))), {422}),
     "scan bomb": (scan_bomb(), {422}),
+    "fill bomb": (b"\xff" * 250_000, {415, 422}),
+    "fill bomb of a JPEG": (b"\xff\xd8" + b"\xff" * 250_000, {415, 422}),
     "exif flood": (exif_flood(), {422}),
     "comment flood": (comment_flood(), {422}),
     "gif comment flood": (gif_comment_flood(), {200, 422}),

@@ -15,7 +15,7 @@ from service.turn import Pixels
 _WAITS = 20  # times as long as usual pictures may
 # A photo of 50 megapixels takes half of it, for its file and for its pixels at a reduced scale.
 ONE_PASS_BYTES = 64_000_000
-_MOST_FILE = ONE_PASS_BYTES // 6  # metadata may be held some times
+_OF_MEMORY = 6  # times a file that is decoded there: its metadata may be held some times
 
 
 class Heavy(NamedTuple):
@@ -68,13 +68,16 @@ class DecodersApart:
             ImageError: it can't be decoded within the bounds.
             Overloaded: it would not start in time, or there is no process to decode it with.
         """
-        is_crowded = self._one_pass.lane.is_busy and not self._any.lane.is_busy
-        if not is_crowded and len(picture.data) <= _MOST_FILE and is_one_pass(picture.data):
+        if self._is_for_one_pass(picture.data):
             try:
                 return await self._one_pass.decode(picture, size, trace, admitted=admitted)
             except (HungryImage, Overloaded):  # the other has more memory, and may have a process or room
                 pass
         return await self._any.decode(picture, size, trace, admitted=admitted)
+
+    def _is_for_one_pass(self, data: bytes) -> bool:
+        is_crowded = self._one_pass.lane.is_busy and not self._any.lane.is_busy
+        return not is_crowded and _OF_MEMORY * len(data) <= self._one_pass.memory and is_one_pass(data)
 
 
 class _Decoder:
@@ -82,6 +85,7 @@ class _Decoder:
 
     def __init__(self, name: str, settings: Settings, memory: int) -> None:
         self.lane = ThreadLane(name, _WAITS * settings.max_wait_ms / 1000)
+        self.memory = memory
         self.sandbox = Sandbox(settings.limits, settings.decode_seconds, memory)
 
     async def decode(self, picture: Heavy, size: InputSpec, trace: Trace, *, admitted: bool) -> Pixels:

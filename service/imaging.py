@@ -168,6 +168,8 @@ def _orientation(image: Image.Image) -> int:
         exif = image.getexif()
         # Not by `get`, which raises within: an error collects all frames above it, a tenth of the decoding.
         return int(exif[_EXIF_ORIENTATION]) if _EXIF_ORIENTATION in exif else 1
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - broken EXIF is no reason to refuse good pixels
         return 1
 

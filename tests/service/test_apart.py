@@ -1,8 +1,10 @@
 """Large pictures that come at the same time, through real processes."""
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,11 @@ from PIL import Image
 
 from service import apart
 from service.apart import DecodersApart, Heavy
+from service.app import create_app
 from service.bundle import InputSpec
 from service.errors import HungryImage, ImageTooLarge, Overloaded, SlowImage, UndecodableImage
 from service.imaging import decode
+from service.parts import parts_of
 from service.settings import Settings
 from service.trace import Trace
 from service.turn import Pixels
@@ -21,12 +25,11 @@ from tests.support import encode, gradient
 SIZE = InputSpec(height=32, width=24)
 LARGE = InputSpec(height=2400, width=2400)
 PHOTO = encode(gradient(3000, 2000), "JPEG")
-SLOW = encode(Image.effect_noise((5000, 5000), 50), compress_level=1)
 
 
 @contextmanager
-def started(max_wait_ms: float = 10_000) -> Iterator[DecodersApart]:
-    made = DecodersApart(Settings(max_wait_ms=max_wait_ms, decode_seconds=60))
+def started() -> Iterator[DecodersApart]:
+    made = DecodersApart(Settings(max_wait_ms=10_000, decode_seconds=60))
     made.start()
     try:
         yield made
@@ -38,6 +41,19 @@ def started(max_wait_ms: float = 10_000) -> Iterator[DecodersApart]:
 def decoders() -> Iterator[DecodersApart]:
     with started() as made:
         yield made
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> Iterator[DecodersApart]:
+    """With too little memory for large photos at LARGE in the small process."""
+    monkeypatch.setattr(apart, "ONE_PASS_BYTES", 25_000_000)
+    with started() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def large_photo() -> bytes:
+    return encode(gradient(5000, 4900), "JPEG")
 
 
 def decoded(decoders: DecodersApart, data: bytes, size: InputSpec = SIZE) -> Pixels:
@@ -65,10 +81,11 @@ def test_pixels_are_those_of_the_decoder(decoders: DecodersApart, data: bytes) -
 
 
 def test_photos_wait_for_no_slow_picture(decoders: DecodersApart) -> None:
+    slow = encode(Image.effect_noise((5000, 5000), 50), compress_level=1)
     for data in (PHOTO, encode(gradient())):  # until both processes are there
         decoded(decoders, data)
     names = ("slow", "first", "second", "third")
-    done = in_order(decoders, {name: SLOW if name == "slow" else PHOTO for name in names})
+    done = in_order(decoders, {name: slow if name == "slow" else PHOTO for name in names})
     assert done == ["first", "second", "third", "slow"]
 
 
@@ -77,33 +94,22 @@ def test_two_photos_are_decoded_at_a_time(decoders: DecodersApart) -> None:
     assert all(decoder.lane._mean_seconds > 0 for decoder in (decoders._any, decoders._one_pass))
 
 
-@pytest.mark.parametrize("memory", [1_000_000, 25_000_000])
 def test_photo_for_which_the_small_process_has_no_memory_is_decoded_by_the_other(
-    monkeypatch: pytest.MonkeyPatch, memory: int
+    little: DecodersApart, large_photo: bytes
 ) -> None:
-    monkeypatch.setattr(apart, "ONE_PASS_BYTES", memory)
-    data = encode(gradient(5000, 4900), "JPEG")
-    with started() as decoders:
-        with pytest.raises(HungryImage):
-            decoders._one_pass.sandbox.decode(data, LARGE.height, LARGE.width)
-        assert np.array_equal(decoded(decoders, data, LARGE), decode(data, LARGE.height, LARGE.width))
+    with pytest.raises(HungryImage):
+        little._one_pass.sandbox.decode(large_photo, LARGE.height, LARGE.width)
+    expected = decode(large_photo, LARGE.height, LARGE.width)
+    assert np.array_equal(decoded(little, large_photo, LARGE), expected)
 
 
-def test_photos_that_the_small_process_leaves_wait_no_longer_than_others(
-    monkeypatch: pytest.MonkeyPatch,
+def test_photo_that_the_small_process_leaves_is_refused_where_the_other_has_too_much(
+    little: DecodersApart, large_photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "ONE_PASS_BYTES", 1_000_000)
-    photo = Heavy(encode(gradient(5000, 4900), "JPEG"), is_header_read=False)
-
-    async def send(decoders: DecodersApart) -> list[Pixels | BaseException]:
-        calls = [decoders.decode(photo, LARGE, Trace()) for _ in range(12)]
-        return await asyncio.gather(*calls, return_exceptions=True)
-
-    with started(max_wait_ms=5) as decoders:
-        decoded(decoders, photo.data, LARGE)
-        found = asyncio.run(send(decoders))
-    refused = [one for one in found if isinstance(one, Overloaded)]
-    assert 1 <= len(refused) < len(found)
+    monkeypatch.setattr(little._any.lane, "_unfinished", 10)
+    monkeypatch.setattr(little._any.lane, "_mean_seconds", 100.0)
+    with pytest.raises(Overloaded):
+        decoded(little, large_photo, LARGE)
 
 
 def test_photo_is_decoded_by_the_other_where_the_small_process_can_not_be_started(
@@ -119,7 +125,7 @@ def test_photo_is_decoded_by_the_other_where_the_small_process_can_not_be_starte
 def test_file_that_does_not_fit_the_small_process_is_left_to_the_other(
     decoders: DecodersApart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "_MOST_FILE", len(PHOTO) - 1)
+    monkeypatch.setattr(decoders._one_pass, "memory", len(PHOTO))
     decoders._one_pass.sandbox.close()
     decoded(decoders, PHOTO)
     assert decoders._one_pass.sandbox._process is None
@@ -135,3 +141,24 @@ def test_what_the_other_could_not_decode_either_is_tried_once(decoders: Decoders
     with pytest.raises(SlowImage):
         decoded(decoders, PHOTO)
     assert decoders._any.sandbox._process is None
+
+
+def test_service_that_can_not_start_one_process_leaves_no_other(
+    artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(Settings(artifacts=artifacts))
+    both = parts_of(app).engine._apart
+    started: list[subprocess.Popen[bytes]] = []
+
+    def fail() -> None:
+        started.append(both._any.sandbox.start())
+        raise OSError("no process")
+
+    async def serve() -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    monkeypatch.setattr(both._one_pass.sandbox, "start", fail)
+    with pytest.raises(OSError, match="no process"):
+        asyncio.run(serve())
+    assert started[0].poll() is not None

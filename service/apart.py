@@ -1,6 +1,5 @@
 """Large pictures in, their pixels out, decoded beside the event loop by processes of their own."""
 
-from contextlib import ExitStack
 from typing import NamedTuple
 
 from service.bundle import InputSpec
@@ -49,9 +48,8 @@ class DecodersApart:
 
     def close(self) -> None:
         """End the processes."""
-        with ExitStack() as both:
-            both.callback(self._any.sandbox.close)
-            both.callback(self._one_pass.sandbox.close)
+        for decoder in (self._any, self._one_pass):
+            decoder.sandbox.close()
 
     async def decode(
         self, picture: Heavy, size: InputSpec, trace: Trace, *, admitted: bool = False

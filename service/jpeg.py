@@ -1,7 +1,9 @@
 """A JPEG file in, what its segments say of it out, before a decoder has seen it."""
 
 import re
+import sys
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -14,7 +16,7 @@ _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _SCAN, _END, _BARE = b"\xda", b"\xd9", frozenset({b"\x01", b"\xd8"})  # the last have no length
 _SEQUENTIAL = frozenset({b"\xc0", b"\xc1"})
 _OTHER_FRAMES = frozenset(bytes([code]) for code in range(0xC2, 0xD0)) - {b"\xc4", b"\xc8", b"\xcc"}
-_NEXT_MARKER = re.compile(rb"\xff{1,16}([^\x00\xff\xd0-\xd7])")  # right here
+_MOST_FILL = 16  # bytes before a marker
 _MOST_SCANS = 100  # a camera's progressive JPEG has about ten
 _MOST_SEGMENTS = 1000  # a file of 10 MB needs 160 for its metadata, and ten scans some tables each
 
@@ -30,7 +32,7 @@ def check_jpeg(data: bytes) -> None:
     # Looking for two bytes is quick. They are also in what phones append, which is no part of the picture.
     may_have_many = _count_pairs(data, b"\xff" + _SCAN) > _MOST_SCANS
     scans = 0
-    for count, marker in enumerate(_markers(data)):
+    for count, (marker, _) in enumerate(_segments(data)):
         scans += marker == _SCAN
         if scans and not may_have_many:
             break
@@ -54,32 +56,36 @@ def _count_pairs(data: bytes, pair: bytes) -> int:
     return count
 
 
-def _markers(data: bytes) -> Iterator[bytes]:
-    """The code of each marker up to the picture's end, as a decoder finds them."""
-    position = len(JPEG)
-    while (found := _MARKER.search(data, position)) and found[1] != _END:
-        yield found[1]
-        position = found.end()
-        if found[1] not in _BARE:
-            position += int.from_bytes(data[position : position + 2], "big")
-
-
 def is_one_pass(data: bytes) -> bool:
     """Whether this is a JPEG as cameras write them, with all its pixels in one scan.
 
     Others are kept whole while they are decoded: by its coefficients, a picture takes 6 bytes a pixel.
     """
-    position, components = len(JPEG), None
-    for _ in range(_MOST_SEGMENTS if data.startswith(JPEG) else 0):
-        found = _NEXT_MARKER.match(data, position)
-        if found is None or found[1] in _OTHER_FRAMES:
+    if not data.startswith(JPEG):
+        return False
+    components = None
+    for marker, start in islice(_segments(data, _MOST_FILL), _MOST_SEGMENTS):
+        if marker in _OTHER_FRAMES:
             return False
-        segment = data[
-            found.end() : found.end() + 8
-        ]  # its length; a frame's depth, height, width, components
-        if found[1] == _SCAN:
-            return segment[2:3] == components
-        if found[1] in _SEQUENTIAL:
-            components = segment[7:8]
-        position = found.end() + int.from_bytes(segment[:2], "big")
+        if marker in _SEQUENTIAL:  # length, depth, height, width
+            components = data[start + 7 : start + 8]
+        if marker == _SCAN:  # length
+            return data[start + 2 : start + 3] == components
     return False
+
+
+def _segments(data: bytes, most_between: int = sys.maxsize) -> Iterator[tuple[bytes, int]]:
+    """The code of each marker up to the picture's end, as a decoder finds it, and where its segment begins.
+
+    Args:
+        data: the file.
+        most_between: bytes from a segment's end within which the next one begins; else it was the last.
+    """
+    position = len(JPEG)
+    while found := _MARKER.search(data, position, min(position + most_between, len(data))):
+        if found[1] == _END:
+            return
+        yield found[1], found.end()
+        position = found.end()
+        if found[1] not in _BARE:
+            position += int.from_bytes(data[position : position + 2], "big")

@@ -108,6 +108,8 @@ def test_picture_that_is_decoded_apart_takes_a_cpu_from_its_worker_too(board: Bo
         assert not ours.may_use(3)
         with ours.with_heavy():
             assert not ours.may_use(2)
+            with ours.with_heavy():  # which waits for one of them
+                assert ours.may_use(1)
     clock.now += 0.01
     assert theirs.may_use(3)
     assert ours.may_use(3)

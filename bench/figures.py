@@ -3,6 +3,10 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+# Many users' calls come at random moments, some while others are being answered; a camera's come evenly.
+Due = Literal["at random", "evenly"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Open:
 
     kind: str
     rate: float
-    due: str  # at which moments
+    due: Due
     n: int
     refused: int
     p50: float

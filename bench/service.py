@@ -4,10 +4,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import get_args
 
 from bench.at_rate import call_at
-from bench.figures import Closed, Memory, Open, Round, Service
+from bench.figures import Closed, Due, Memory, Open, Round, Service
 from chaos import processes
 from chaos.lab import Lab, Subject
 from loadtest import pictures
@@ -23,8 +23,6 @@ _A_BATCH = 32
 _KINDS: Mapping[str, Sequence[int]] = {FORM: (1, 16, 64), BARE: (1, 16, 64), BATCH: (1,)}
 # What is sent, how often a second, and for how many turns' seconds, as p95 needs some hundred.
 _RATES = (("cifar", 500.0, 1), ("phone", 20.0, 4))
-# Many users' calls come at random moments, some while others are being answered; a camera's come evenly.
-Due = Literal["at random", "evenly"]
 _CROWD = 16  # connections that warm it up, and that fill its memory
 _WARM_UP_SECONDS = 1.0
 _CHUNK_SECONDS = 2.0

@@ -6,11 +6,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from service.board import Place
-from service.direct import CallDirectly
 from service.doors import RequireKey, error_response
 from service.errors import ServiceError
 from service.head import AnswerHead
@@ -77,8 +75,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _add_middleware(app: FastAPI, parts: Parts) -> None:
     """The last one added is the first to see a request."""
     settings = parts.settings
-    direct = [route for route in classify.router.routes if isinstance(route, APIRoute)]
-    app.add_middleware(CallDirectly, routes=direct)
     app.add_middleware(AnswerHead)
     if settings.keys:
         app.add_middleware(RequireKey, keys=settings.keys)

@@ -21,16 +21,25 @@ class RequireKey:
 
     def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
         self.app = app
+        self._keys = Keys(keys)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
+        if _is_open(scope) or self._keys.know(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        trace: Trace = scope["state"]["trace"]
+        await error_response(Unauthorized(), trace.request_id)(scope, receive, send)
+
+
+class Keys:
+    """The keys that open."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
         # Of equal length, so that comparing says nothing about the keys' lengths either.
         self._digests = [_digest(key) for key in keys]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's
-        if _is_open(scope) or self._is_known(Headers(scope=scope)):
-            await self.app(scope, receive, send)
-            return
-        await refuse(Unauthorized(), scope, receive, send, {"WWW-Authenticate": "Bearer"})
-
-    def _is_known(self, headers: Headers) -> bool:
+    def know(self, headers: Headers) -> bool:
+        """Whether a request with these headers has one of them."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else ""  # a proxy may have a use for the others
         given = [_digest(key) for key in (bearer, headers.get("x-api-key", ""))]
@@ -38,22 +47,25 @@ class RequireKey:
         return sum(hmac.compare_digest(one, known) for one in given for known in self._digests) > 0
 
 
-async def refuse(
-    error: ServiceError, scope: Scope, receive: Receive, send: Send, headers: dict[str, str] | None = None
-) -> None:
-    """Answer with `error`."""
-    trace: Trace = scope["state"]["trace"]
-    answer = error_response(error, trace.request_id, headers)
-    await answer(scope, receive, send)
-
-
-def error_response(error: ServiceError, request_id: str, headers: dict[str, str] | None = None) -> Response:
+def error_response(error: ServiceError, request_id: str) -> Response:
     """An error as JSON, with what its status needs in headers."""
-    headers = dict(headers or {})
+    response = Response(error_body(error, request_id), error.status, media_type="application/json")
+    response.raw_headers.extend(error_headers(error))
+    return response
+
+
+def error_body(error: ServiceError, request_id: str) -> bytes:
+    """An error as JSON."""
+    return ErrorAnswer.of(error, request_id).model_dump_json().encode()
+
+
+def error_headers(error: ServiceError) -> list[tuple[bytes, bytes]]:
+    """What its status needs."""
     if isinstance(error, Overloaded):
-        headers["Retry-After"] = str(error.retry_after)
-    body = ErrorAnswer.of(error, request_id).model_dump_json().encode()
-    return Response(body, error.status, headers, "application/json")
+        return [(b"retry-after", b"%d" % error.retry_after)]
+    if isinstance(error, Unauthorized):
+        return [(b"www-authenticate", b"Bearer")]
+    return []
 
 
 def _is_open(scope: Scope) -> bool:

@@ -31,21 +31,21 @@ class Upload:
     data: bytes
 
 
-def is_form(headers: Headers) -> bool:
-    """Whether a request with these headers has a multipart body."""
-    return headers.get("content-type", "").lower().startswith("multipart/")
+def is_form(content_type: str) -> bool:
+    """Whether a body of this type is a multipart one."""
+    return content_type.lower().startswith("multipart/")
 
 
-async def read_form(headers: Headers, body: bytes, field: str, max_files: int) -> list[Upload]:
+async def read_form(content_type: str, body: bytes, field: str, max_files: int) -> list[Upload]:
     """The files of `field` in a form, in the order sent; it may have no other field.
 
     Raises:
         BodyError: it is malformed, has no such file, another field, or more than `max_files` files.
     """
-    plain = _read_plain(headers["content-type"], body, field)
+    plain = _read_plain(content_type, body, field)
     if plain is not None:
         return [plain]
-    form = await _parse(headers, body, max_files)
+    form = await _parse(content_type, body, max_files)
     try:
         return [Upload(file.filename, await file.read()) for file in _files(form, field)]
     finally:
@@ -77,14 +77,15 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = 2**62
 
 
-async def _parse(headers: Headers, body: bytes, max_files: int) -> FormData:
+async def _parse(content_type: str, body: bytes, max_files: int) -> FormData:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    _, options = parse_options_header(headers["content-type"])
+    _, options = parse_options_header(content_type)
     charset = options.get(b"charset", b"utf-8").decode("latin-1")
     if charset.lower() not in _CHARSETS:
         raise MalformedMultipart(f"the form's charset is {charset!r}: send it in utf-8, as forms are sent")
+    headers = Headers({"content-type": content_type})
     parser = _InMemoryParser(headers, stream(), max_files=max_files, max_fields=_MOST_FIELDS)
     try:
         form = await parser.parse()

@@ -7,24 +7,16 @@ times as long.
 
 import asyncio
 import time
-from collections.abc import Sequence
 from functools import lru_cache
 
 from service.errors import Overloaded
 from service.lane import Lane
-from service.observer import SAFE_HEADERS, Observer
+from service.observer import Observer
+from service.picture_head import PictureHead
 from service.schemas import ErrorAnswer
 from service.trace import Trace
 
-_PATHS = frozenset({b"/classify", b"/classify/image", b"/classify/details", b"/classify/batch"})
 _ID = "00000000000000000000000000000000"  # stands for the request's in a sentence that is made once
-_HEAD = b"".join(
-    [
-        b"retry-after: %d\r\ncontent-length: %d\r\ncontent-type: application/json\r\n",
-        *(b"%b: %b\r\n" % pair for pair in SAFE_HEADERS.items()),
-        b"x-request-id: %b\r\nserver-timing: %b\r\n\r\n",
-    ]
-)
 
 
 class Gate:
@@ -40,24 +32,14 @@ class Gate:
         """Whether connections are to end with their answers."""
         return self._observer.is_stopping
 
-    def refusal(self, method: bytes, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-        """What to answer to this head of a request after the status line; None where the application answers.
-
-        The application refuses too, once it has read the body; and a browser's request from another site
-        needs the headers that only the application adds.
-        """
-        path = url.partition(b"?")[0]
-        if method != b"POST" or path not in _PATHS:
-            return None
+    def refusal(self, head: PictureHead) -> bytes | None:
+        """What to answer to this request after the status line; None where there is room for it by now."""
         started = time.perf_counter()
-        given = dict(headers)
-        if b"origin" in given:
-            return None
         try:
             self._lane.check(self._passed)
         except Overloaded as error:
-            trace = Trace(given.get(b"traceparent", b""), given.get(b"x-request-id", b""))
-            return self._answer(error, path.decode("ascii"), trace, started)
+            trace = Trace(head.headers.get(b"traceparent", b""), head.headers.get(b"x-request-id", b""))
+            return self._answer(error, head.path, trace, started)
         self._note_passed()
         return None
 
@@ -66,10 +48,8 @@ class Gate:
         before, after = _sentence(error.message)
         seconds = time.perf_counter() - started
         self._observer.record("POST", path, error.status, seconds, trace)
-        length = len(before) + len(request_id) + len(after)
-        timing = trace.server_timing(seconds).encode("ascii")
-        head = _HEAD % (error.retry_after, length, request_id, timing)
-        return b"".join((head, before, request_id, after))
+        lines = self._observer.lines(len(before) + len(request_id) + len(after), trace, seconds)
+        return b"retry-after: %d\r\n%b\r\n%b%b%b" % (error.retry_after, lines, before, request_id, after)
 
     def _note_passed(self) -> None:
         self._passed += 1

@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 
 from service.buffer import BufferedBody
+from service.call import Call, StreamedBody
 from service.errors import BodyTimeout, BodyTooLarge, EmptyBody, MissingFile, Overloaded, TooManyImages
 from service.forms import Upload, is_form, read_form
 from service.settings import Settings
@@ -15,8 +16,8 @@ from service.settings import Settings
 class Patience:
     """How long one request may still be worked on."""
 
-    def __init__(self, request: Request, seconds: float) -> None:
-        self._request = request
+    def __init__(self, call: Call, seconds: float) -> None:
+        self._is_gone = call.is_gone
         self._seconds = seconds
         self._end = time.monotonic() + seconds
 
@@ -27,7 +28,7 @@ class Patience:
             ClientDisconnect: nobody waits for the answer.
             Overloaded: it has taken too long.
         """
-        if await self._request.is_disconnected():
+        if await self._is_gone():
             raise ClientDisconnect
         if time.monotonic() > self._end:
             raise Overloaded(
@@ -37,7 +38,7 @@ class Patience:
 
 
 async def read_picture(
-    request: Request, settings: Settings, received: BufferedBody, check_room: Callable[[], None]
+    call: Call, settings: Settings, received: BufferedBody, check_room: Callable[[], None]
 ) -> Upload:
     """The multipart field `file`, or the whole body when it is no form.
 
@@ -47,11 +48,11 @@ async def read_picture(
         BodyError: the body is empty, too large, too slow, malformed, or without the field.
         Overloaded: too much is being held.
     """
-    body = await _read_body(request, settings, received)
+    body = await _read_body(call, settings, received)
     check_room()
-    if not is_form(request.headers):
+    if not is_form(call.content_type):
         return Upload(None, body)
-    uploads = await read_form(request.headers, body, "file", settings.max_batch)
+    uploads = await read_form(call.content_type, body, "file", settings.max_batch)
     if len(uploads) > 1:
         raise TooManyImages
     if not uploads[0].data:
@@ -60,7 +61,7 @@ async def read_picture(
 
 
 async def read_pictures(
-    request: Request, settings: Settings, received: BufferedBody, check_room: Callable[[], None]
+    call: Call, settings: Settings, received: BufferedBody, check_room: Callable[[], None]
 ) -> list[Upload]:
     """The multipart fields `files`, in the order sent; `check_room` as for read_picture.
 
@@ -68,23 +69,32 @@ async def read_pictures(
         BodyError: as for read_picture, and for more pictures than settings.max_batch.
         Overloaded: too much is being held.
     """
-    body = await _read_body(request, settings, received)
+    body = await _read_body(call, settings, received)
     check_room()
-    if not is_form(request.headers):
+    if not is_form(call.content_type):
         raise MissingFile("a batch is a multipart form: send each picture in a file field named 'files'")
-    return await read_form(request.headers, body, "files", settings.max_batch)
+    return await read_form(call.content_type, body, "files", settings.max_batch)
 
 
-async def _read_body(request: Request, settings: Settings, received: BufferedBody) -> bytes:
+async def _read_body(call: Call, settings: Settings, received: BufferedBody) -> bytes:
+    if isinstance(call.body, bytes):
+        received.add(call.body)
+    else:
+        await _receive_all(call.body, settings, received)
+    if not received.count:
+        raise EmptyBody
+    return received.take_all()
+
+
+async def _receive_all(body: StreamedBody, settings: Settings, received: BufferedBody) -> None:
     limit = settings.max_body_bytes
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if body.declared.isdecimal() and int(body.declared) > limit:
         raise _too_large(limit)
     loop = asyncio.get_running_loop()
     end = loop.time() + settings.read_seconds
     try:
         async with asyncio.timeout_at(min(end, loop.time() + settings.stall_seconds)) as patience:
-            while await _receive(request, received, limit):
+            while await _receive(body, received, limit):
                 patience.reschedule(min(end, loop.time() + settings.stall_seconds))
     except TimeoutError as error:
         raise BodyTimeout(
@@ -92,14 +102,11 @@ async def _read_body(request: Request, settings: Settings, received: BufferedBod
             f"{settings.stall_seconds:g} s (GLIMPSE_STALL_SECONDS), or not all of it within "
             f"{settings.read_seconds:g} s (GLIMPSE_READ_SECONDS); send it again"
         ) from error
-    if not received.count:
-        raise EmptyBody
-    return received.take_all()
 
 
-async def _receive(request: Request, received: BufferedBody, limit: int) -> bool:
+async def _receive(body: StreamedBody, received: BufferedBody, limit: int) -> bool:
     """Add what comes next of the body, of at most `limit` bytes; whether there is more."""
-    message = await request.receive()
+    message = await body.receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     received.add(message.get("body", b""))

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Self
+from typing import Protocol, Self
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import Overloaded
 from service.gate import Gate
+from service.picture_head import PictureHead, read_head
 from service.schemas import ErrorAnswer, RequestErrorDetail
 from service.shortage import SHORT, is_shortage
 from service.trace import draw_id
@@ -30,7 +31,15 @@ class _Phase(Enum):
     BODY = auto()
 
 
-class _NothingAsked:
+class Answering(Protocol):
+    """A request, and what comes of it: what uvicorn asks of its own cycles."""
+
+    disconnected: bool
+    response_complete: bool
+    message_event: asyncio.Event
+
+
+class NothingAsked:
     """Stands for the request before a connection's first: uvicorn asks what came of the last one."""
 
     response_complete = True
@@ -38,7 +47,7 @@ class _NothingAsked:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that is closed when its request's headers don't end, and whose requests a gate sees first.
+    """A connection that is closed when its request's headers don't end, and whose pictures a gate sees first.
 
     uvicorn bounds only the silence after an answer, so that anybody could hold connections that never ask, or
     ask for thousands of answers at a time.
@@ -57,8 +66,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request its time."""
         super().connection_made(transport)
-        self.cycle = _NothingAsked()  # type: ignore[assignment]
-        self._answering: RequestResponseCycle | None = None
+        self.cycle = NothingAsked()  # type: ignore[assignment]
+        self.answering: Answering | None = None
         self._phase = _Phase.BETWEEN
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -70,9 +79,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self.on_lost()
         # uvicorn tells `cycle` alone, which is the last of those sent ahead.
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+        if self.answering is not None and not self.answering.response_complete:
+            self.answering.disconnected = True
+            self.answering.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Close the connection of one who only sends headers."""
@@ -98,10 +107,17 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():  # nobody is going to answer what came along
             return
         if self._is_answered():  # answers are in the order of requests
-            refusal = self.gate.refusal(self.parser.get_method(), self.url, self.headers)
-            if refusal is not None:
-                self._refuse(refusal)
+            head = read_head(self.parser.get_method(), self.url, self.headers)
+            if head is not None and (self._is_refused(head) or self.takes(head)):
                 return
+        self.start_application()
+
+    def takes(self, head: PictureHead) -> bool:  # noqa: ARG002 - others do
+        """Whether somebody else than the application is to answer."""
+        return False
+
+    def start_application(self) -> None:
+        """Leave the request whose head is here to the application."""
         super().on_headers_complete()
         if len(self.pipeline) > _MOST_AHEAD:
             self.transport.close()
@@ -148,8 +164,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write("\r\n".join((*head, "", "")).encode() + body)
         self.transport.close()
 
+    def _is_refused(self, head: PictureHead) -> bool:
+        """Whether there is no room, which is answered at once; what comes of the body is dropped."""
+        refusal = self.gate.refusal(head)
+        if refusal is not None:
+            self._refuse(refusal)
+        return refusal is not None
+
     def _refuse(self, refusal: bytes) -> None:
-        """Answer at once; what comes of the body is dropped."""
         lines = [b"%b: %b\r\n" % line for line in self.server_state.default_headers]
         # An application's answers wait in uvicorn until those before them are read; refusals would pile up.
         is_read = not self.flow.write_paused
@@ -163,7 +185,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        self._answering = cycle
+        self.answering = cycle
         super()._start_asgi_task(cycle, _left_with_client(app, cycle))  # type: ignore[arg-type]
 
     def _is_answered(self) -> bool:

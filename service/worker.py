@@ -19,9 +19,11 @@ from service.app import create_app
 from service.board import Board, Place
 from service.cpus import usable_cpus
 from service.errors import BundleError
+from service.fast_path import FastPath
+from service.fast_protocol import FastProtocol
 from service.logs import configure_logging, ignore_pillows_warnings
 from service.parts import parts_of
-from service.protocol import GuardedProtocol
+from service.routes import classify
 from service.settings import Settings, SettingsError, read_settings
 
 logger = logging.getLogger(__name__)
@@ -74,10 +76,13 @@ class _Server(uvicorn.Server):
     def __init__(
         self, app: FastAPI, settings: Settings, supervisor: socket.socket, acceptor: Acceptor
     ) -> None:
+        parts = parts_of(app)
+        protocol = FastProtocol.made(settings.header_seconds, parts.gate, acceptor.note_lost)
+        protocol.fast_path = FastPath(parts, classify.FUNCTIONS)
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=GuardedProtocol.made(settings.header_seconds, parts_of(app).gate, acceptor.note_lost),
+            http=protocol,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -86,7 +91,7 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=settings.grace_seconds,
         )
         super().__init__(config)
-        self._lifecycle = parts_of(app).lifecycle
+        self._lifecycle = parts.lifecycle
         self._drain_seconds = settings.drain_seconds
         self._supervisor = supervisor
         self._acceptor = acceptor

@@ -1,23 +1,20 @@
-"""A request in, what its route needs out.
-
-Plain functions: resolving them as FastAPI's dependencies took a third of a small picture's time.
-"""
+"""An address in, the model that it asks for out."""
 
 from typing import Any
 
-from fastapi import Request, Response
-from pydantic import BaseModel
+from fastapi import Request
+from starlette.datastructures import QueryParams
 
 from service.classifier import Classifier
 from service.errors import WrongArgument
-from service.parts import parts_of
+from service.parts import Parts, parts_of
 from service.trace import Trace
 
 _ARGUMENTS = {
     "model": "a loaded model; the default one if absent",
     "version": "its version; the highest if absent",
 }
-# What OpenAPI is to say of a route that calls `classifier_of`.
+# What OpenAPI is to say of a route that lets its caller choose.
 CHOOSES_MODEL: dict[str, Any] = {
     "parameters": [
         {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
@@ -26,32 +23,31 @@ CHOOSES_MODEL: dict[str, Any] = {
 }
 
 
-def trace_of(request: Request) -> Trace:
-    """What is known of the request."""
-    trace: Trace = request.state.trace
-    return trace
-
-
 def classifier_of(request: Request) -> Classifier:
-    """The model that the address names, which the trace then knows.
+    """The model that a request's address names; raises as `choose` does."""
+    return choose(parts_of(request.app), request.scope["query_string"], request.state.trace)
+
+
+def choose(parts: Parts, query: bytes, trace: Trace) -> Classifier:
+    """The model that an address's query names, which the trace then knows.
 
     Raises:
         WrongArgument: the address has another argument, or one twice.
         UnknownModel: it names none that is loaded.
     """
+    given = _arguments(query) if query else {}
+    classifier = parts.registry.get(given.get("model"), given.get("version"))
+    trace.model = (classifier.manifest.name, classifier.manifest.version)
+    return classifier
+
+
+def _arguments(query: bytes) -> dict[str, str]:
     given: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in QueryParams(query).multi_items():
         if name not in _ARGUMENTS:  # a misspelt `model` must not be answered by the default one
             known = ", ".join(_ARGUMENTS)
             raise WrongArgument(f"there is no argument {name!r}: choose among {known}")
         if name in given:
             raise WrongArgument(f"the argument {name!r} is there twice: give it once")
         given[name] = value
-    classifier = parts_of(request.app).registry.get(given.get("model"), given.get("version"))
-    trace_of(request).model = (classifier.manifest.name, classifier.manifest.version)
-    return classifier
-
-
-def answer(content: BaseModel) -> Response:
-    """The content as JSON; FastAPI would check once more that it is what it is."""
-    return Response(content.model_dump_json(), media_type="application/json")
+    return given

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.datastructures import Headers
 
 from service import forms
 from service.errors import BodyError, MalformedMultipart
@@ -19,7 +18,7 @@ def form(head: bytes = HEAD, data: bytes = b"data", edge: bytes = b"edge", after
 
 
 def read(body: bytes, content_type: str = "multipart/form-data; boundary=edge") -> list[Upload]:
-    return asyncio.run(read_form(Headers({"content-type": content_type}), body, "file", 4))
+    return asyncio.run(read_form(content_type, body, "file", 4))
 
 
 def outcome(body: bytes, content_type: str) -> object:

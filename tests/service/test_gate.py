@@ -20,10 +20,12 @@ from service.lane import LoopLane
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.observer import Observer
+from service.picture_head import PictureHead
 from service.protocol import GuardedProtocol
 from service.trace import Trace
 
 KEEP_ALIVE_SECONDS = 1
+HEAD = PictureHead("/classify", b"", {})
 BODY = b"x" * 100_000
 REFUSED = {"route": "/classify", "status": "503", "model": "", "version": ""}
 
@@ -116,9 +118,9 @@ def test_what_passes_in_one_turn_of_the_loop_counts_before_it_reaches_the_lane()
         lane = LoopLane(0.03)
         await lane.run(lambda: time.sleep(0.05), Trace())  # from which it learns how long work takes
         gate = Gate(lane, Observer(Metrics("1", 1), Lifecycle()))
-        in_one_turn = [gate.refusal(b"POST", b"/classify", []) is None for _ in range(1000)]
+        in_one_turn = [gate.refusal(HEAD) is None for _ in range(1000)]
         await asyncio.sleep(0)
-        return in_one_turn, gate.refusal(b"POST", b"/classify", []) is None
+        return in_one_turn, gate.refusal(HEAD) is None
 
     passed, later = asyncio.run(pass_all())
     assert passed[0]

@@ -62,7 +62,7 @@ def test_request_that_meets_a_shortage_is_put_off_without_a_trace(
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
     assert response.json()["error"]["message"] == SHORT.message
-    assert [record.levelname for record in caplog.records if record.name == "service.middleware"] == [
+    assert [record.levelname for record in caplog.records if record.name == "service.explanation"] == [
         "WARNING"
     ]
     assert "Traceback" not in caplog.text

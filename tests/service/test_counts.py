@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from service.counts import _AllocatedFile
+from service.counts import _AllocatedFile, _FileValue
 
 
 def test_file_has_no_holes_that_a_full_disk_could_not_fill(tmp_path: Path) -> None:
@@ -40,3 +40,29 @@ def test_file_that_can_not_grow_keeps_what_it_has_and_grows_later(tmp_path: Path
     values = [file.read_value(key)[0] for key in ("old", long)]  # type: ignore[no-untyped-call]
     assert values == [3.0, 4.0]
     file.close()  # type: ignore[no-untyped-call]
+
+
+def test_value_counts_in_its_file_wherever_that_is_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "counter_1.db"
+    file = _AllocatedFile(str(path))
+    counted, put = _FileValue(file, "counted"), _FileValue(file, "put")
+    counted.inc(2.5)
+    put.set(7.0)
+    for index in range(1000):
+        _FileValue(file, f"{index}")
+    counted.inc(-1)
+    put.set(1e9 + 0.1)
+    assert (counted.get(), put.get()) == (1.5, 1e9 + 0.1)
+    read = MmapedDict.read_all_values_from_file(str(path))  # type: ignore[no-untyped-call]
+    assert {key.strip(): value for key, value, *_ in read if value} == {"counted": 1.5, "put": 1e9 + 0.1}
+    file.close()  # type: ignore[no-untyped-call]
+
+
+def test_value_goes_on_from_what_its_file_has(tmp_path: Path) -> None:
+    path = str(tmp_path / "counter_1.db")
+    file = _AllocatedFile(path)
+    _FileValue(file, "counted").inc(3)
+    file.close()  # type: ignore[no-untyped-call]
+    again = _AllocatedFile(path)
+    assert _FileValue(again, "counted").get() == 3
+    again.close()  # type: ignore[no-untyped-call]

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -62,3 +63,53 @@ def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) 
     configure_logging("warning", "json")
     log_one()
     assert capsys.readouterr().err == ""
+
+
+def test_name_that_is_no_text_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    log_one(file="\udc80.png")
+    assert json.loads(capsys.readouterr().err)["file"] == "\udc80.png"
+
+
+def test_lines_of_one_turn_are_written_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    async def log_two() -> tuple[str, str, str]:
+        log_one(number=1)
+        log_one(number=2)
+        during = capsys.readouterr().err
+        await asyncio.sleep(0)
+        after = capsys.readouterr().err
+        log_one(number=3)
+        await asyncio.sleep(0)
+        return during, after, capsys.readouterr().err
+
+    configure_logging("info", "json")
+    during, after, next_turn = asyncio.run(log_two())
+    assert during == ""
+    assert [json.loads(line)["number"] for line in after.splitlines()] == [1, 2]
+    assert json.loads(next_turn)["number"] == 3
+
+
+def test_warning_is_written_at_once_and_after_what_was_before(capsys: pytest.CaptureFixture[str]) -> None:
+    async def warn() -> str:
+        log_one(number=1)
+        logging.getLogger("service").warning("soon full")
+        return capsys.readouterr().err
+
+    configure_logging("info", "json")
+    first, second = asyncio.run(warn()).splitlines()
+    assert (json.loads(first)["number"], json.loads(second)["message"]) == (1, "soon full")
+
+
+def test_lines_of_a_turn_that_does_not_end_are_written_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    async def log_last() -> None:
+        log_one(number=1)
+        asyncio.get_running_loop().stop()
+
+    configure_logging("info", "json")
+    loop = asyncio.new_event_loop()
+    last = loop.create_task(log_last())
+    loop.run_forever()
+    assert last.done()
+    loop.close()
+    logging.getLogger().handlers[0].flush()  # as logging.shutdown does
+    assert json.loads(capsys.readouterr().err)["number"] == 1

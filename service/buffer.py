@@ -1,7 +1,6 @@
 """Bodies in, a count of what this process holds of them at a time, and a bound on it, out."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from service.errors import Overloaded
 
@@ -17,14 +16,9 @@ class Buffer:
         self._limit = limit
         self._held = 0
 
-    @contextmanager
-    def body(self) -> Iterator["BufferedBody"]:
-        """A body that counts until the end of the context."""
-        body = BufferedBody(self)
-        try:
-            yield body
-        finally:
-            self._held -= body.count
+    def body(self) -> "BufferedBody":
+        """A body that counts until the end of its context."""
+        return BufferedBody(self)
 
     def take(self, count: int) -> None:
         """Count bytes that came.
@@ -40,6 +34,10 @@ class Buffer:
             )
         self._held += count
 
+    def give_back(self, count: int) -> None:
+        """Count bytes no more."""
+        self._held -= count
+
 
 class BufferedBody:
     """What has come of one body."""
@@ -48,6 +46,12 @@ class BufferedBody:
         self._buffer = buffer
         self._data = bytearray()
         self.count = 0  # of bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._buffer.give_back(self.count)
 
     def add(self, chunk: bytes) -> None:
         """Append what came."""

@@ -3,8 +3,6 @@
 import random
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
 # https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags
@@ -28,14 +26,9 @@ class Trace:
         self.stages: dict[str, float] = {}
         self.model = ("", "")  # name and version, once known
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(name, time.perf_counter() - started)
+    def stage(self, name: str) -> "_Stage":
+        """A context; the time spent in it is added to the stage."""
+        return _Stage(self, name)
 
     def add(self, name: str, seconds: float) -> None:
         """Add to the stage."""
@@ -45,3 +38,15 @@ class Trace:
         """The stages, and `total` seconds, as a Server-Timing header in milliseconds."""
         durations = {**self.stages, "total": total}
         return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in durations.items())
+
+
+class _Stage:
+    def __init__(self, trace: Trace, name: str) -> None:
+        self._trace = trace
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._trace.add(self._name, time.perf_counter() - self._started)

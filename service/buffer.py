@@ -53,10 +53,14 @@ class BufferedBody:
     def __exit__(self, *_: object) -> None:
         self._buffer.give_back(self.count)
 
+    def hold(self, count: int) -> None:
+        """Count bytes that are kept elsewhere."""
+        self._buffer.take(count)
+        self.count += count
+
     def add(self, chunk: bytes) -> None:
         """Append what came."""
-        self._buffer.take(len(chunk))
-        self.count += len(chunk)
+        self.hold(len(chunk))
         self._data += chunk
 
     def take_all(self) -> bytes:

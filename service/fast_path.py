@@ -26,7 +26,11 @@ _NOT_PLAIN = (b"expect", b"transfer-encoding", b"upgrade")
 class Exchange(Protocol):
     """Whoever has a request's body, and sends its answer."""
 
-    body: bytearray
+    begun: float  # when its head was here, and when all of it was, by time.perf_counter
+    complete: float
+
+    def take_body(self) -> bytes:
+        """All of it, which is kept here no longer."""
 
     async def is_gone(self) -> bool:
         """Whether nobody waits for the answer any more."""
@@ -60,27 +64,32 @@ class FastPath:
 
     async def answer(self, head: PictureHead, exchange: Exchange) -> None:
         """Answer a request whose body has come, count it and log it."""
-        started = time.perf_counter()
         observer, given = self._parts.observer, head.headers
         trace = Trace(given.get(b"traceparent", b""), given.get(b"x-request-id", b""))
-        content_type = given.get(b"content-type", b"").decode("latin-1")
-        call = Call(trace, head.query, content_type, bytes(exchange.body), exchange.is_gone)
-        status, extra = int(HTTPStatus.OK), b""
+        trace.add("read", exchange.complete - exchange.begun)
+        trace.add("queue", time.perf_counter() - exchange.complete)
+        status = CLIENT_CLOSED
         observer.metrics.in_flight.inc()
         try:
-            try:
-                body = await self._functions[head.path](self._parts, call)
-            except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, ClientDisconnect):
-                    raise
-                failure = explain(error, trace)
-                status, body = failure.status, error_body(failure, trace.request_id)
-                extra = b"".join(b"%b: %b\r\n" % line for line in error_headers(failure))
-            lines = observer.lines(len(body), trace, time.perf_counter() - started)
-            if not await exchange.send(status, lines + extra, body):
-                status = CLIENT_CLOSED
-        except ClientDisconnect:
-            status = CLIENT_CLOSED
+            answered, extra, body = await self._respond(head, exchange, trace)
+            lines = observer.lines(len(body), trace, time.perf_counter() - exchange.begun)
+            if await exchange.send(answered, lines + extra, body):
+                status = answered
+        except ClientDisconnect:  # nobody is left to answer, and it is no failure of ours
+            pass
         finally:
             observer.metrics.in_flight.dec()
-            observer.record("POST", head.path, status, time.perf_counter() - started, trace)
+            observer.record("POST", head.path, status, time.perf_counter() - exchange.begun, trace)
+
+    async def _respond(self, head: PictureHead, exchange: Exchange, trace: Trace) -> tuple[int, bytes, bytes]:
+        """A status, lines of a head and a body, also where something went wrong."""
+        try:
+            content_type = head.headers.get(b"content-type", b"").decode("latin-1")
+            call = Call(trace, head.query, content_type, exchange.take_body(), exchange.is_gone)
+            return HTTPStatus.OK, b"", await self._functions[head.path](self._parts, call)
+        except ClientDisconnect:
+            raise
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is logged there
+            failure = explain(error, trace)
+            extra = b"".join(b"%b: %b\r\n" % line for line in error_headers(failure))
+            return failure.status, extra, error_body(failure, trace.request_id)

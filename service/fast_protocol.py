@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -29,20 +30,23 @@ class FastProtocol(GuardedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave to the application what has not come as a whole: it counts who has gone."""
-        self._hand_over()
-        super().connection_lost(exc)
+        try:
+            self._hand_over()
+        finally:
+            super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Leave to the application what does not come soon."""
         super().data_received(data)
         if self._coming is not None and self._hand_over_later is None:
-            self._hand_over_later = self.loop.call_later(_REST_SECONDS, self._hand_over)
+            self._hand_over_later = self.loop.call_later(_REST_SECONDS, self._hand_over_or_close)
 
     def on_message_complete(self) -> None:
         """Answer what has come as a whole."""
         super().on_message_complete()
         exchange = self._stop_waiting()
         if exchange is not None:
+            exchange.complete = time.perf_counter()
             exchange.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
             self.answering = exchange
             task = self.loop.create_task(self.fast_path.answer(exchange.head, exchange))
@@ -62,7 +66,22 @@ class FastProtocol(GuardedProtocol):
         if exchange is not None:
             self.cycle = NothingAsked()  # type: ignore[assignment]
             self.start_application()
-            self.on_body(bytes(exchange.body))
+            self.on_body(exchange.take_body())
+
+    def _hand_over_or_close(self) -> None:
+        try:
+            self._hand_over()
+        except Exception:
+            logger.exception("a request could not be left to the application")
+            self.transport.close()
+
+    def forget(self, exchange: "_WholeExchange") -> None:
+        """Keep nothing of what is over: the connection may stay."""
+        current: object = self.cycle  # which uvicorn's types take for one of its own
+        if current is exchange:
+            self.cycle = NothingAsked()  # type: ignore[assignment]
+        if self.answering is exchange:
+            self.answering = None
 
     def _stop_waiting(self) -> "_WholeExchange | None":
         """The exchange whose body was on its way."""
@@ -90,11 +109,17 @@ class _WholeExchange:
     def __init__(self, head: PictureHead, connection: FastProtocol) -> None:
         self.head = head
         self._connection = connection
+        self.begun = self.complete = time.perf_counter()
         self.body = bytearray()
         self.more_body = True
         self.disconnected = False
         self.keep_alive = True
         self.response_complete = False
+
+    def take_body(self) -> bytes:
+        """All that has come, which is kept here no longer."""
+        body, self.body = bytes(self.body), bytearray()
+        return body
 
     async def is_gone(self) -> bool:
         """Whether nobody waits for the answer any more."""
@@ -112,6 +137,7 @@ class _WholeExchange:
         first = [b"%b: %b\r\n" % line for line in connection.server_state.default_headers]
         connection.transport.write(b"".join((STATUS_LINE[status], *first, lines, end, body)))
         self.response_complete = True
+        connection.forget(self)
         if not goes_on:
             connection.transport.close()
         connection.on_response_complete()

@@ -77,13 +77,15 @@ async def read_pictures(
 
 
 async def _read_body(call: Call, settings: Settings, received: BufferedBody) -> bytes:
-    if isinstance(call.body, bytes):
-        received.add(call.body)
-    else:
+    if isinstance(call.body, StreamedBody):
         await _receive_all(call.body, settings, received)
-    if not received.count:
+        body = received.take_all()
+    else:
+        received.hold(len(call.body))
+        body, call.body = call.body, b""  # as its pictures are enough to keep
+    if not body:
         raise EmptyBody
-    return received.take_all()
+    return body
 
 
 async def _receive_all(body: StreamedBody, settings: Settings, received: BufferedBody) -> None:

@@ -50,7 +50,7 @@ class _TurnHandler(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[str] = []
-        self._is_due = False  # at the end of this turn
+        self._due_in: asyncio.AbstractEventLoop | None = None  # at the end of whose turn they are written
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the line until the turn is over, where there is one."""
@@ -65,8 +65,9 @@ class _TurnHandler(logging.StreamHandler[TextIO]):
         """Write what is kept; logging calls this at the end, too."""
         self.acquire()
         try:
-            self.stream.write("".join(self._lines))
-            self._lines.clear()
+            # No line is tried twice: where none can be written they would only add up.
+            lines, self._lines = self._lines, []
+            self.stream.write("".join(lines))
             super().flush()
         finally:
             self.release()
@@ -77,13 +78,13 @@ class _TurnHandler(logging.StreamHandler[TextIO]):
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return False
-        if not self._is_due:
+        if self._due_in is not loop:
             loop.call_soon(self._end_turn)
-            self._is_due = True
+            self._due_in = loop
         return True
 
     def _end_turn(self) -> None:
-        self._is_due = False
+        self._due_in = None
         with suppress(OSError):  # a full disk, or nobody who reads: no reason to stop
             self.flush()
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+_MOST_QUERY_BYTES = 1024
 _PATHS = frozenset({b"/classify", b"/classify/image", b"/classify/details", b"/classify/batch"})
 
 
@@ -17,11 +18,11 @@ class PictureHead(NamedTuple):
 def read_head(method: bytes, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> PictureHead | None:
     """What the head says; None for what only the application knows how to answer.
 
-    That is all with other addresses, and what browsers send for pages: answers to other sites need headers of
-    their own.
+    That is all with other or very long addresses, and what browsers send for pages: answers to other sites
+    need headers of their own.
     """
     path, _, query = url.partition(b"?")
-    if method != b"POST" or path not in _PATHS:
+    if method != b"POST" or path not in _PATHS or len(query) > _MOST_QUERY_BYTES:
         return None
     given = dict(headers)
     if b"origin" in given:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import re
 import socket
 import threading
@@ -13,13 +14,14 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.call import Call
 from service.errors import EmptyBody
 from service.fast_path import MOST_BYTES, FastPath
-from service.fast_protocol import FastProtocol
+from service.fast_protocol import FastProtocol, _WholeExchange
 from service.gate import Gate
 from service.lane import LoopLane
 from service.lifecycle import Lifecycle
@@ -90,7 +92,12 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 @contextmanager
 def serving(parts: Parts, settings: Settings | None = None, app: ASGIApp = application) -> Iterator[Served]:
     """A server whose function for /classify fails as the body says, or waits until it may answer."""
-    failures = {b"refused": EmptyBody(), b"breaks!": KeyError("inner"), b"no room": MemoryError()}
+    failures: dict[bytes, Exception] = {
+        b"goes...": ClientDisconnect(),
+        b"refused": EmptyBody(),
+        b"breaks!": KeyError("inner"),
+        b"no room": MemoryError(),
+    }
 
     async def classify(_: Parts, call: Call) -> bytes:
         whole = call.body
@@ -190,6 +197,28 @@ def test_other_requests_are_the_applications(sent: bytes, length: int, served: S
     assert served.ask(sent) == [slow(length)]
 
 
+@pytest.mark.parametrize("pause", [0.01, 0.2])
+def test_who_sends_a_long_address_and_leaves_is_forgotten(pause: float, served: Served) -> None:
+    sent = WHOLE.replace(b"/classify", b"/classify?model=" + b"a" * 66_000)
+    with served.connected() as connection:
+        connection.sendall(sent[:60_000])  # the rest of the head is not counted with it
+        time.sleep(0.05)
+        connection.sendall(sent[60_000:-3])
+        time.sleep(pause)
+    assert eventually(lambda: not served.server.server_state.connections)
+
+
+def test_nothing_of_an_answered_request_is_kept_with_its_connection(served: Served) -> None:
+    gc.disable()
+    try:
+        with served.connected() as connection:
+            connection.sendall(WHOLE)
+            assert texts(connection) == [fast()]
+            assert not [one for one in gc.get_objects() if type(one) is _WholeExchange]
+    finally:
+        gc.enable()
+
+
 def test_paths_without_a_function_are_the_applications(served: Served) -> None:
     path = "/classify/batch"
     assert served.ask(WHOLE.replace(b"/classify", path.encode())) == [slow(path=path)]
@@ -281,6 +310,12 @@ def test_who_leaves_before_the_answer_is_counted_as_gone(served: Served) -> None
     time.sleep(0.2)
     served.may_answer.set()
     assert eventually(lambda: served.answered(499) == 1)
+
+
+def test_who_is_found_to_have_left_is_counted_as_gone(served: Served) -> None:
+    with served.connected() as connection:
+        connection.sendall(WHOLE.replace(b"picture", b"goes..."))
+        assert eventually(lambda: served.answered(499) == 1)
 
 
 def test_who_leaves_before_all_has_come_is_told_to_the_application(parts: Parts) -> None:

@@ -1,6 +1,9 @@
 import asyncio
+import errno
+import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -113,3 +116,47 @@ def test_lines_of_a_turn_that_does_not_end_are_written_at_the_end(capsys: pytest
     loop.close()
     logging.getLogger().handlers[0].flush()  # as logging.shutdown does
     assert json.loads(capsys.readouterr().err)["number"] == 1
+
+
+class _Full(io.StringIO):
+    """Takes nothing, as a full disk does."""
+
+    tried = 0
+
+    def write(self, text: str) -> int:
+        self.tried += len(text.splitlines())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_lines_that_can_not_be_written_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def log_ten() -> None:
+        for number in range(10):
+            log_one(number=number)
+            await asyncio.sleep(0)
+
+    full = _Full()
+    monkeypatch.setattr(sys, "stderr", full)
+    configure_logging("info", "json")
+    asyncio.run(log_ten())
+    assert full.tried == 10
+
+
+def test_lines_of_another_loop_are_written_though_the_last_one_did_not_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def log_last() -> None:
+        log_one(number=1)
+        asyncio.get_running_loop().stop()
+
+    async def log_next() -> str:
+        log_one(number=2)
+        await asyncio.sleep(0)
+        return capsys.readouterr().err
+
+    configure_logging("info", "json")
+    loop = asyncio.new_event_loop()
+    last = loop.create_task(log_last())
+    loop.run_forever()
+    assert last.done()
+    loop.close()
+    assert [json.loads(line)["number"] for line in asyncio.run(log_next()).splitlines()] == [1, 2]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service import forms
-from service.errors import BodyError, MalformedMultipart
+from service.errors import BodyError, MalformedMultipart, TooManyImages
 from service.forms import Upload, read_form
 
 HEAD = b'Content-Disposition: form-data; name="file"; filename="a.png"'
@@ -50,6 +50,26 @@ def test_plain_form_is_read_without_the_parser(
     assert read(body) == parsed
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_plain_form_of_several_files_is_read_without_the_parser(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [
+        b"--edge\r\n" + HEAD.replace(b"a.png", b"%d.png" % number) + b"\r\n\r\n\r\n%d\r\n" % number
+        for number in range(count)
+    ]
+    monkeypatch.setattr(forms, "_parse", None)
+    assert read(b"".join(parts) + b"--edge--\r\n") == [
+        Upload(f"{number}.png", b"\r\n%d" % number) for number in range(count)
+    ]
+
+
+def test_more_files_than_are_allowed_are_refused_in_a_plain_form_too() -> None:
+    part = b"--edge\r\n" + HEAD + b"\r\n\r\nx\r\n"
+    with pytest.raises(TooManyImages):
+        read(part * 5 + b"--edge--")
+
+
 PIECES = st.lists(
     st.sampled_from(
         [
@@ -84,7 +104,13 @@ TYPES = st.sampled_from(
 )
 
 
-@given(st.one_of(PIECES, st.tuples(PIECES, PIECES).map(lambda two: form(two[0] or HEAD, two[1]))), TYPES)
+def forms_of_parts(parts: list[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(form(head or HEAD, data, after=b"\r\n") for head, data in parts)[:-2] + b"--\r\n"
+
+
+@given(
+    st.one_of(PIECES, st.lists(st.tuples(PIECES, PIECES), min_size=1, max_size=6).map(forms_of_parts)), TYPES
+)
 def test_whatever_is_sent_comes_out_as_the_parser_has_it(body: bytes, content_type: str) -> None:
     short_cut = outcome(body, content_type)
     with pytest.MonkeyPatch.context() as patch:

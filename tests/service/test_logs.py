@@ -103,17 +103,21 @@ def test_warning_is_written_at_once_and_after_what_was_before(capsys: pytest.Cap
     assert (json.loads(first)["number"], json.loads(second)["message"]) == (1, "soon full")
 
 
-def test_lines_of_a_turn_that_does_not_end_are_written_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def log_in_a_turn_that_does_not_end() -> None:
     async def log_last() -> None:
         log_one(number=1)
         asyncio.get_running_loop().stop()
 
-    configure_logging("info", "json")
     loop = asyncio.new_event_loop()
     last = loop.create_task(log_last())
     loop.run_forever()
     assert last.done()
     loop.close()
+
+
+def test_lines_of_a_turn_that_does_not_end_are_written_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    log_in_a_turn_that_does_not_end()
     logging.getLogger().handlers[0].flush()  # as logging.shutdown does
     assert json.loads(capsys.readouterr().err)["number"] == 1
 
@@ -144,19 +148,11 @@ def test_lines_that_can_not_be_written_are_dropped(monkeypatch: pytest.MonkeyPat
 def test_lines_of_another_loop_are_written_though_the_last_one_did_not_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async def log_last() -> None:
-        log_one(number=1)
-        asyncio.get_running_loop().stop()
-
     async def log_next() -> str:
         log_one(number=2)
         await asyncio.sleep(0)
         return capsys.readouterr().err
 
     configure_logging("info", "json")
-    loop = asyncio.new_event_loop()
-    last = loop.create_task(log_last())
-    loop.run_forever()
-    assert last.done()
-    loop.close()
+    log_in_a_turn_that_does_not_end()
     assert [json.loads(line)["number"] for line in asyncio.run(log_next()).splitlines()] == [1, 2]
